@@ -1,0 +1,100 @@
+"""A dilemma: the dynamics alone. No rule, tax or punishment in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.parameters import Parameters
+from commonweal.random import Streams
+from commonweal.references import References
+from commonweal.spaces import Action, Conduct, Signal
+
+Array = NDArray[np.float64]
+Play = Mapping[str, Array]
+
+
+@dataclass
+class Outcome:
+    """What a play brought.
+
+    Attributes:
+        money: earned by each agent, `(B, N)`.
+        conduct: what was observably done, by name, `(B, N)` each.
+        terminated: worlds that ended by their own dynamics, `(B,)` bool; None: no world.
+        caused: what utility needs besides money (labour, say), by name.
+    """
+
+    money: Array
+    conduct: dict[str, Array]
+    terminated: NDArray[np.bool_] | None = None
+    caused: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dilemma(Parameters):
+    """Base of all dilemmas: frozen parameters and pure functions of a state.
+
+    Every array has leading axes `(B worlds, N agents)`; a quantity of the whole world is `(B, 1)`,
+    so that the textbook's equation is the line in the code.
+
+    Class attributes that a dilemma declares:
+        id: registry name, versioned: `"fishery-v0"`.
+        is_dilemma: whether selfish play wastes welfare.
+        conducts: what is observable, by name.
+    """
+
+    id: ClassVar[str]
+    is_dilemma: ClassVar[bool] = True
+    conducts: ClassVar[Mapping[str, Conduct]]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @property
+    def groups(self) -> Mapping[str, int]:
+        """Groups of agents and their sizes, in the order of the agent axis."""
+        return {"citizens": int(self.num_agents)}  # type: ignore[attr-defined]
+
+    @property
+    def time_limit(self) -> int | None:
+        """Plays after which a society truncates by default; None: the model ends by itself."""
+        return None
+
+    def actions(self) -> list[Action]:
+        """Action columns."""
+        raise NotImplementedError
+
+    def signals(self) -> list[Signal]:
+        """Observation columns."""
+        raise NotImplementedError
+
+    def initial(self, rng: Streams) -> Any:
+        """State at the start of an episode, for `rng.num_worlds` worlds."""
+        raise NotImplementedError
+
+    def step(self, state: Any, play: Play, rng: Streams) -> tuple[Any, Outcome]:
+        """One play: `play[column]` is `(B, n)` in physical values."""
+        raise NotImplementedError
+
+    def observe(self, state: Any) -> Mapping[str, Array]:
+        """Values of the observation columns, `(B, n)`, or `(B, 1)` where all see the same."""
+        raise NotImplementedError
+
+    def limit(self, state: Any, play: Play, caps: Mapping[str, Array]) -> Play:
+        """The play nearest to `play` whose conducts stay within `caps`."""
+        raise NotImplementedError
+
+    def harm(self, state: Any, play: Play, outcome: Outcome, following: Any) -> Array:
+        """Loss imposed on the others relative to the null act, `(B, N)`. Oracle."""
+        raise NotImplementedError
+
+    def utility(self, state: Any, outcome: Outcome, money: Array) -> Array:
+        """Utility `(B, N)` of money after all payments; the identity by default."""
+        return money
+
+    def references(self) -> References:
+        """Selfish equilibrium, planner and other yardsticks."""
+        raise NotImplementedError

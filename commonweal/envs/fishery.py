@@ -1,0 +1,146 @@
+r"""`fishery-v0`: the Gordon-Schaefer fishery, exploited by N boats.
+
+Stock $x$ grows logistically and each boat's catch is proportional to its effort and the stock,
+
+$$x_{t+1} = \bigl(x_t + r x_t (1 - x_t / K)\bigr) e^{\sigma z_t - \sigma^2/2} - \sum_i h_i, \qquad h_i = q E_i x_t,$$
+
+and a boat earns $p h_i - c E_i$. Catches are rationed in proportion to effort where together they
+exceed the stock. A stock below `collapse` times the capacity is lost and the world ends.
+
+Sources: Gordon (1954), J. Political Economy 62; Schaefer (1954); Clark (1990), Mathematical
+Bioeconomics, 2nd ed. Difference equation with a step of one year.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.parameters import Parameter, check
+from commonweal.random import Streams
+from commonweal.spaces import Action, Conduct, Real, Signal
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class FisheryState:
+    """Stock `(B, 1)`, in units of biomass."""
+
+    stock: Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fishery(Dilemma):
+    """Gordon-Schaefer fishery.
+
+    Attributes:
+        num_agents: N, boats.
+        growth: r, intrinsic growth per year.
+        capacity: K, carrying capacity (biomass).
+        catchability: q, share of the stock caught per unit of effort.
+        price: p, money per unit of biomass landed.
+        cost: c, money per unit of effort.
+        max_effort: largest effort of one boat per year.
+        effort_levels: evenly spaced levels from 0 to `max_effort`; None for continuous effort.
+        noise: sigma, standard deviation of the log of the growth shock.
+        collapse: share of the capacity below which the stock is lost.
+        initial_stock: share of the capacity at the start.
+        discount: discount factor per year.
+    """
+
+    id: ClassVar[str] = "fishery-v0"
+    conducts: ClassVar[Mapping[str, Conduct]] = {
+        "extraction": Conduct("biomass", limitable=True),
+        "effort": Conduct("effort", limitable=True),
+        "income": Conduct("money"),
+        "harm": Conduct("money", oracle=True),
+    }
+
+    num_agents: int = 5
+    growth: Parameter = 0.5
+    capacity: Parameter = 100.0
+    catchability: Parameter = 0.01
+    price: Parameter = 1.0
+    cost: Parameter = 0.2
+    max_effort: float = 20.0
+    effort_levels: int | None = 11
+    noise: Parameter = 0.0
+    collapse: Parameter = 0.0
+    initial_stock: Parameter = 1.0
+    discount: float = 0.95
+
+    def validate(self) -> None:
+        """Check the ranges."""
+        check("Fishery.num_agents", self.num_agents, 1, math.inf)
+        check("Fishery.growth", self.growth, 0.0, 1.0, open_low=True)
+        for name in ("capacity", "catchability", "price", "max_effort"):
+            check(f"Fishery.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
+        for name in ("cost", "noise"):
+            check(f"Fishery.{name}", getattr(self, name), 0.0, math.inf)
+        check("Fishery.collapse", self.collapse, 0.0, 0.5)
+        check("Fishery.initial_stock", self.initial_stock, 0.0, 1.0, open_low=True)
+        check("Fishery.discount", self.discount, 0.0, 1.0 - 1e-6)
+
+    @property
+    def time_limit(self) -> int:
+        """The first year whose weight in W is below one hundredth."""
+        return math.ceil(math.log(0.01) / math.log(self.discount)) if self.discount > 0 else 1
+
+    def actions(self) -> list[Action]:
+        """Effort."""
+        return [Action("effort", Real(0.0, self.max_effort, "effort", self.effort_levels))]
+
+    def signals(self) -> list[Signal]:
+        """The stock, which is all that a Markov strategy needs."""
+        return [Signal("stock", "biomass", 0.0, 2.0 * float(np.max(self.capacity)))]
+
+    def initial(self, rng: Streams) -> FisheryState:
+        """Every episode starts at the same stock."""
+        stock = np.asarray(self.initial_stock * self.capacity)
+        return FisheryState(np.array(np.broadcast_to(stock, (rng.num_worlds, 1))))
+
+    def step(self, state: FisheryState, play: Play, rng: Streams) -> tuple[FisheryState, Outcome]:
+        """One year."""
+        stock, effort = state.stock, play["effort"]
+        catch = self.catch(stock, effort)
+        grown = stock + self.growth * stock * (1.0 - stock / self.capacity)
+        if np.any(self.noise):
+            noise = np.asarray(self.noise)
+            grown = grown * np.exp(noise * rng.normal(1) - 0.5 * noise**2)
+        following = np.clip(grown - catch.sum(axis=1, keepdims=True), 0.0, 2.0 * np.asarray(self.capacity))
+        collapsed = None
+        if np.any(self.collapse):
+            lost = following < self.collapse * self.capacity
+            following = np.where(lost, 0.0, following)
+            collapsed = lost[:, 0]
+        income = self.price * catch - self.cost * effort
+        conduct = {"extraction": catch, "effort": effort, "income": income}
+        return FisheryState(following), Outcome(income, conduct, collapsed)
+
+    def catch(self, stock: Array, effort: Array) -> Array:
+        """Catches `(B, N)`: `q E x`, rationed in proportion where they exceed the stock."""
+        mortality = self.catchability * effort
+        total = mortality.sum(axis=1, keepdims=True)
+        return mortality * (stock / np.maximum(total, 1.0))
+
+    def observe(self, state: FisheryState) -> Mapping[str, Array]:
+        """All see the stock."""
+        return {"stock": state.stock}
+
+    def limit(self, state: FisheryState, play: Play, caps: Mapping[str, Array]) -> Play:
+        """Cut effort to what the caps on catch and effort allow."""
+        effort = play["effort"]
+        if "effort" in caps:
+            effort = np.minimum(effort, caps["effort"])
+        if "extraction" in caps:
+            effort = np.minimum(effort, caps["extraction"] / (self.catchability * np.maximum(state.stock, 1e-12)))
+        return {**play, "effort": effort}
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

@@ -1,0 +1,58 @@
+"""Named errors. Each message states the value given and the values allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CommonwealError(Exception):
+    """Base of every error that Commonweal raises on purpose."""
+
+
+class InvalidParameter(CommonwealError, ValueError):
+    """A parameter of a dilemma, institution, learner or study is out of range."""
+
+
+class InvalidAction(CommonwealError, ValueError):
+    """An action array has a wrong shape, a NaN or a value out of range."""
+
+
+class IncompatibleInstitution(CommonwealError, ValueError):
+    """An institution does not fit the dilemma or the other institutions of its stack."""
+
+
+class UnsupportedSpace(CommonwealError, ValueError):
+    """A face cannot express the action or observation columns of this society."""
+
+
+class InvalidSuite(CommonwealError, ValueError):
+    """A study's TOML file is malformed; the message names the file, line and key."""
+
+
+class CorruptCheckpoint(CommonwealError, RuntimeError):
+    """A checkpoint is truncated, damaged or belongs to another configuration."""
+
+
+class StorageError(CommonwealError, OSError):
+    """Results cannot be written (read-only folder, full disk); what was written stays."""
+
+
+class UnknownName(CommonwealError, KeyError):
+    """No such dilemma, institution, learner, preset or parameter; names the nearest."""
+
+    def __init__(self, kind: str, given: str, allowed: Iterable[str]) -> None:
+        names = sorted(allowed)
+        nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        super().__init__(f"unknown {kind} {given!r}{hint} (allowed: {', '.join(names)})")
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of the message, quotes and all.
+        return str(self.args[0])
+
+
+def require(condition: bool, what: str, given: object, allowed: str) -> None:
+    """Raise `InvalidParameter` naming `what`, the value given and the values allowed."""
+    if not condition:
+        raise InvalidParameter(f"{what} is {given!r}; allowed: {allowed}")

@@ -1,0 +1,83 @@
+"""Yardsticks of one configured dilemma without institutions: selfish equilibrium = 0, planner = 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.random import Streams
+
+Array = NDArray[np.float64]
+Kind = Literal["closed form", "dynamic programming", "best known"]
+# Observed columns by name, `(B, n, width)` -> entries of the action array by name, `(B, n)`.
+Rule = Callable[[Mapping[str, Array], Streams], Mapping[str, Array]]
+
+# Below this share of the range of payoffs the gap between selfish play and planner is no yardstick.
+SMALLEST_GAP = 0.01
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Welfare under one exactly known way of playing.
+
+    Attributes:
+        welfare: W, discounted over the dilemma's time limit from its initial state.
+        kind: how it is known. `best known` is never called planner or equilibrium.
+        error: bound on the error of `welfare` (grid refinement); 0 in closed form.
+        epsilon: exact gain of one agent from deviating alone, in units of its own discounted
+            payoff; nan for a planner.
+        selection: how it was chosen among several equilibria.
+        rule: the behaviour itself, for scripted agents; None where it is not a rule of one column.
+        detail: other numbers worth showing (steady stock, effort, tax rate).
+    """
+
+    welfare: float
+    kind: Kind
+    error: float = 0.0
+    epsilon: float = math.nan
+    selection: str = ""
+    rule: Rule | None = None
+    detail: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class References:
+    """The yardsticks of a dilemma.
+
+    Attributes:
+        selfish: the selfish equilibrium (efficiency 0).
+        planner: the first best (efficiency 1).
+        payoff_range: largest minus smallest W over the yardsticks and simple constant play; the
+            scale against which a small gap is judged.
+        corrective: the best constant tax and the value of its equilibrium, by base.
+        others: further equilibria, by name.
+        facts: textbook numbers (bionomic stock, maximum sustainable yield), by name.
+    """
+
+    selfish: Yardstick
+    planner: Yardstick
+    payoff_range: float
+    corrective: Mapping[str, Yardstick] = field(default_factory=dict)
+    others: Mapping[str, Yardstick] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float:
+        """W of the planner minus W of the selfish equilibrium."""
+        return self.planner.welfare - self.selfish.welfare
+
+    @property
+    def gap_error(self) -> float:
+        """Bound on the error of `gap`."""
+        return self.planner.error + self.selfish.error
+
+    def efficiency(self, welfare: Any) -> Any:
+        """`(W - W_selfish) / (W_planner - W_selfish)`; nan when the gap is too small to measure by."""
+        if not self.gap > SMALLEST_GAP * self.payoff_range:
+            return np.full_like(np.asarray(welfare, dtype=np.float64), np.nan)[()]
+        return (welfare - self.selfish.welfare) / self.gap

@@ -1,0 +1,76 @@
+"""Names: versioned ids of dilemmas, and of institutions. To add one is to add one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from commonweal.errors import UnknownName
+
+if TYPE_CHECKING:
+    from commonweal.envs.base import Dilemma
+    from commonweal.institutions.base import Institution
+
+DILEMMAS: dict[str, str] = {
+    "fishery-v0": "commonweal.envs.fishery:Fishery",
+    "fish_war-v0": "commonweal.envs.fish_war:FishWar",
+}
+
+INSTITUTIONS: dict[str, str] = {
+    "laissez-faire": "commonweal.institutions.laissez_faire:LaissezFaire",
+    "taxation": "commonweal.institutions.taxation:Taxation",
+    "quota": "commonweal.institutions.quota:Quota",
+    "peer-sanctions": "commonweal.institutions.sanctions:PeerSanctions",
+}
+
+
+def _find(kind: str, table: Mapping[str, str], name: str) -> Any:
+    if name not in table:
+        raise UnknownName(kind, name, table)
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def dilemma_class(name: str) -> type[Dilemma]:
+    """The class behind a dilemma's id."""
+    found: type[Dilemma] = _find("dilemma", DILEMMAS, name)
+    return found
+
+
+def institution_class(name: str) -> type[Institution]:
+    """The class behind an institution's id."""
+    found: type[Institution] = _find("institution", INSTITUTIONS, name)
+    return found
+
+
+def make(name: str, preset: str | None = None, **parameters: Any) -> Dilemma:
+    """A dilemma by its id, from a published preset where one is named."""
+    cls = dilemma_class(name)
+    if preset is not None:
+        if preset not in cls.presets:
+            raise UnknownName(f"preset of {name}", preset, cls.presets)
+        parameters = {**cls.presets[preset], **parameters}
+    return cls.from_dict(parameters)
+
+
+def institution(name: str, **parameters: Any) -> Institution:
+    """An institution by its id."""
+    return institution_class(name).from_dict(parameters)
+
+
+def describe(part: Dilemma | Institution) -> dict[str, Any]:
+    """A dilemma or an institution as plain JSON values."""
+    return {"id": part.id, **part.to_dict()}
+
+
+def dilemma_from(plain: Mapping[str, Any]) -> Dilemma:
+    """What `describe` wrote."""
+    values = dict(plain)
+    return make(values.pop("id"), **values)
+
+
+def institution_from(plain: Mapping[str, Any]) -> Institution:
+    """What `describe` wrote."""
+    values = dict(plain)
+    return institution(values.pop("id"), **values)

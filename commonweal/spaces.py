@@ -1,0 +1,126 @@
+"""Typed columns: what agents choose, what they see, and what they observably did.
+
+An action array of a group is `(B, n, C)` float: one entry per declared action, in order. A
+`Choice` holds the index of its label, a `Real` its value, a `Real` with `levels` the index of the
+level. The owner of an action always receives physical values: levels are decoded by the society.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from commonweal.errors import require
+
+Stage = Literal["deliberate", "play", "respond"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few labelled options; played as the index of the label. Option 0 is the null act."""
+
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require(len(self.labels) >= 2, "Choice.labels", self.labels, "at least two labels")
+
+    @property
+    def size(self) -> int:
+        """Number of options."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number in `[low, high]`; with `levels`, one of that many evenly spaced values.
+
+    Attributes:
+        low: smallest value, in `unit`.
+        high: largest value, in `unit`.
+        unit: unit of the value.
+        levels: None for a continuous action, else the number of levels (at least 2).
+        null: the value of not acting; 0 if inside the range, else `low`.
+    """
+
+    low: float
+    high: float
+    unit: str = ""
+    levels: int | None = None
+
+    def __post_init__(self) -> None:
+        finite = math.isfinite(self.low) and math.isfinite(self.high)
+        require(finite and self.low < self.high, "Real range", (self.low, self.high), "low < high")
+        require(self.levels is None or self.levels >= 2, "Real.levels", self.levels, "None or >= 2")
+
+    @property
+    def size(self) -> int:
+        """Number of options, 0 when continuous."""
+        return self.levels or 0
+
+    @property
+    def step(self) -> float:
+        """Distance between two levels (0 when continuous)."""
+        return (self.high - self.low) / (self.levels - 1) if self.levels else 0.0
+
+    @property
+    def null(self) -> float:
+        """The entry in the action array that stands for not acting."""
+        value = 0.0 if self.low <= 0.0 <= self.high else self.low
+        return round((value - self.low) / self.step) if self.levels else value
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action column.
+
+    Attributes:
+        name: unique among the columns of its group.
+        space: `Choice` or `Real`.
+        group: the group that acts, or None for every agent of the dilemma.
+        stage: the stage in which the column is live; elsewhere only its null act is played.
+        round: which round of that stage (propose in round 0, sign in round 1).
+    """
+
+    name: str
+    space: Choice | Real
+    group: str | None = None
+    stage: Stage = "play"
+    round: int = 0
+
+
+@dataclass(frozen=True)
+class Signal:
+    """An observation column (or `width` columns of the same kind).
+
+    Attributes:
+        name: unique among the columns of its group.
+        unit: unit of the value.
+        low, high: range of the value; may be infinite.
+        group: the group that sees it, or None for every agent of the dilemma.
+        width: number of entries, e.g. N - 1 for one entry per other agent.
+    """
+
+    name: str
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    group: str | None = None
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """What agents observably did, by name.
+
+    Attributes:
+        unit: unit; "money" marks an ad valorem base, whose tax rate is bounded by 1.
+        limitable: whether `dilemma.limit` can cap it.
+        dyadic: `(B, actor, target)` instead of `(B, N)`.
+        oracle: computed with knowledge that no regulator has (`harm`).
+    """
+
+    unit: str
+    limitable: bool = False
+    dyadic: bool = False
+    oracle: bool = False

@@ -1,0 +1,51 @@
+"""States are dataclasses of arrays whose first axis is the worlds; these functions act on any of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+S = TypeVar("S")
+
+
+@dataclass
+class Stateless:
+    """The state of what has none."""
+
+
+def put(state: S, index: NDArray[np.intp], part: S) -> S:
+    """`state` with the worlds `index` replaced by those of `part`."""
+    changed: dict[str, Any] = {}
+    for field in fields(state):  # type: ignore[arg-type]
+        array = np.array(getattr(state, field.name))
+        array[index] = getattr(part, field.name)
+        changed[field.name] = array
+    return replace(state, **changed)  # type: ignore[type-var]
+
+
+def take(state: S, index: NDArray[np.intp]) -> S:
+    """The worlds `index` of `state`."""
+    return replace(state, **{f.name: getattr(state, f.name)[index] for f in fields(state)})  # type: ignore
+
+
+def select(mask: NDArray[np.bool_], new: S, old: S) -> S:
+    """World by world: `new` where `mask (B,)`, else `old`."""
+    changed: dict[str, Any] = {}
+    for field in fields(new):  # type: ignore[arg-type]
+        fresh, kept = getattr(new, field.name), getattr(old, field.name)
+        if fresh is not kept:
+            changed[field.name] = np.where(mask.reshape((-1,) + (1,) * (fresh.ndim - 1)), fresh, kept)
+    return replace(new, **changed)  # type: ignore[type-var]
+
+
+def to_arrays(state: Any, prefix: str) -> dict[str, NDArray[Any]]:
+    """`{prefix.field: array}` for saving."""
+    return {f"{prefix}.{f.name}": getattr(state, f.name) for f in fields(state)}
+
+
+def from_arrays(state: S, prefix: str, arrays: dict[str, NDArray[Any]]) -> S:
+    """The state that `to_arrays` wrote; `state` gives type and shapes."""
+    return replace(state, **{f.name: np.array(arrays[f"{prefix}.{f.name}"]) for f in fields(state)})  # type: ignore
