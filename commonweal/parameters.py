@@ -18,7 +18,7 @@ Parameter = float | tuple[float, ...] | NDArray[np.float64]
 
 
 def _canonical(name: str, value: Any) -> Any:
-    if isinstance(value, (list, tuple)) and value and not isinstance(value[0], str):
+    if isinstance(value, (list, tuple)):
         array = np.array(value, dtype=np.float64)
         value = array[None, :] if array.ndim == 1 else array
     elif isinstance(value, np.ndarray):
@@ -50,7 +50,9 @@ class Parameters:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = _canonical(f"{type(self).__name__}.{field.name}", getattr(self, field.name))
+            value = getattr(self, field.name)
+            if field.type == "Parameter":  # annotations are strings; tables stay tuples
+                value = _canonical(f"{type(self).__name__}.{field.name}", value)
             object.__setattr__(self, field.name, value)
         self.validate()
 
@@ -82,7 +84,7 @@ class Parameters:
                 default = known[name].default_factory()  # type: ignore[misc]
             if isinstance(default, Parameters) and isinstance(value, Mapping):
                 values[name] = type(default).from_dict(value)
-            elif isinstance(value, list) and value and isinstance(value[0], str):
+            elif isinstance(value, list) and known[name].type != "Parameter":
                 values[name] = tuple(value)
         return cls(**values)
 
