@@ -55,7 +55,7 @@ class Ledger:
         self.shortfall = np.zeros((num_worlds, num_agents))
         self.entries: list[Entry] = []
         self.institution = ""
-        # What each agent can pay with, before this step's postings; None: without bound.
+        # What each agent can pay with, this step's postings aside; None: without bound.
         self.funds = funds
         # Worlds in which the running hook is in effect; None: all.
         self.active = active

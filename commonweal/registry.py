@@ -44,7 +44,7 @@ def institution_class(name: str) -> type[Institution]:
     return found
 
 
-def make(name: str, preset: str | None = None, **parameters: Any) -> Dilemma:
+def make(name: str, /, preset: str | None = None, **parameters: Any) -> Dilemma:
     """A dilemma by its id, from a published preset where one is named."""
     cls = dilemma_class(name)
     if preset is not None:
@@ -54,7 +54,7 @@ def make(name: str, preset: str | None = None, **parameters: Any) -> Dilemma:
     return cls.from_dict(parameters)
 
 
-def institution(name: str, **parameters: Any) -> Institution:
+def institution(name: str, /, **parameters: Any) -> Institution:
     """An institution by its id."""
     return institution_class(name).from_dict(parameters)
 

@@ -241,6 +241,9 @@ class Society:
         for inst in self._hooks["deliberate"]:
             due = self.agenda.due(inst, self.memory.plays)
             self._run("deliberate", inst, turn, owned, phase, due if where is None else due & where)
+        self._govern(turn, owned, where)
+
+    def _govern(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> None:
         for inst in self._hooks["govern"]:
             turn.actions = owned.get(inst.address, {})
             writes = inst.govern(self.states[inst.address], turn)
@@ -248,6 +251,7 @@ class Society:
 
     def _play(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> Outcome:
         play = owned["dilemma"]
+        self._govern(turn, owned, where)
         for inst in self._hooks["permit"]:
             turn.actions = owned.get(inst.address, {})
             turn.rng = self._rngs[inst.address].begin(self.clock, PERMIT)
@@ -265,6 +269,8 @@ class Society:
                 outcome.conduct[name] = done * where.reshape((-1,) + (1,) * (done.ndim - 1))
         self.state = following
         turn.money, turn.conduct = outcome.money, outcome.conduct
+        if turn.ledger.funds is not None:  # what is earned in a play can be paid in it
+            turn.ledger.funds[:, : self.charter.num_citizens] += outcome.money
         return outcome
 
     def _settle(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> None:
