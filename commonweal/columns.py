@@ -38,7 +38,7 @@ class Group:
 
     @property
     def size(self) -> int:
-        """n."""
+        """N."""
         return int(self.agents.stop - self.agents.start)
 
     @property
@@ -213,6 +213,16 @@ class Columns:
                 array[..., index] = np.where(ok, chosen, group.null[index])
             kept[name] = array
         return kept
+
+    def exclude(self, mask: Mapping[str, Bool], excluded: Bool) -> None:
+        """Leave the `excluded (B, N)` only the null act of the dilemma's columns in `mask`."""
+        for name, group in self.groups.items():
+            if not group.citizens:
+                continue
+            for (owner, action), place, null in zip(group.actions, group.mask_slices, group.null, strict=True):
+                if owner == "dilemma":
+                    keep = np.arange(action.space.size or 1) == (int(null) if action.space.size else -1)
+                    mask[name][..., place] &= ~excluded[:, group.agents, None] | keep
 
     def split(self, actions: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
         """`{owner: {column: (B, n) physical values}}`; groups that share a column are concatenated."""

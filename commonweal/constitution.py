@@ -43,6 +43,7 @@ class Constitution:
         for inst in institutions:
             self._fit(inst, charter, rights)
             conducts |= inst.conducts(charter)
+        for inst in institutions:
             inst.check(charter)
         self.charter = charter
         self.needs_harm = any("harm" in inst.needs for inst in institutions)
@@ -57,17 +58,17 @@ class Constitution:
     def _fit(self, inst: Institution, charter: Charter, rights: dict[str, str]) -> None:
         """Raise `IncompatibleInstitution` unless what `inst` needs is there."""
         who = type(inst).__name__
-        for name in (*inst.needs, *inst.caps):
+        for name in (*inst.needs, *inst.bounds):
             if name not in charter.conducts:
                 raise IncompatibleInstitution(
                     f"{who} needs the conduct {name!r}, which {self.dilemma.id} does not show; "
                     f"allowed: {', '.join(charter.conducts) or 'none'}"
                 )
-        for name in inst.caps:
+        for name in inst.bounds:
             if not charter.conducts[name].limitable:
                 limitable = [n for n, c in charter.conducts.items() if c.limitable]
                 raise IncompatibleInstitution(
-                    f"{who} caps {name!r}, which cannot be limited in {self.dilemma.id}; "
+                    f"{who} bounds {name!r}, which cannot be limited in {self.dilemma.id}; "
                     f"allowed: {', '.join(limitable) or 'none'}"
                 )
         for right in inst.owns:

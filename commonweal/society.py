@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from commonweal.columns import Columns, Group
 from commonweal.constitution import Constitution
 from commonweal.envs.base import Dilemma, Outcome
 from commonweal.errors import CorruptCheckpoint, InvalidAction, require
-from commonweal.institutions.base import Charter, Institution, Permit, Turn
+from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.ledger import Ledger
 from commonweal.random import Streams, world_seeds
 from commonweal.stages import Agenda
@@ -129,7 +129,7 @@ class Society:
                 for inst in self.institutions
                 if getattr(type(inst), hook) is not getattr(Institution, hook)
             ]
-            for hook in ("deliberate", "govern", "permit", "settle", "announce")
+            for hook in ("deliberate", "govern", "permit", "settle", "announce", "excluded", "reward")
         }
         self._names = [inst.address for inst in self.institutions]
         self.reset(seed)
@@ -206,7 +206,7 @@ class Society:
             raise InvalidAction("the episode is over; call reset() first")
         self.columns.validate(actions)
         self.clock += 1
-        if self.agenda.staged or self.mask is not None:
+        if self.mask is not None:
             actions = self.columns.only_allowed(actions, self.mask)
         owned = self.columns.split(actions)
         memory = self.memory
@@ -231,7 +231,7 @@ class Society:
                 advance = np.ones(self.num_worlds, bool) if where is None else where
             self._settle(turn, owned, where)
             conduct = turn.conduct
-        return self._conclude(ledger, conduct, outcome, advance)
+        return self._conclude(turn, outcome, advance)
 
     def _over(self) -> bool:
         return bool((self.memory.stage < 0).any())
@@ -255,9 +255,9 @@ class Society:
         for inst in self._hooks["permit"]:
             turn.actions = owned.get(inst.address, {})
             turn.rng = self._rngs[inst.address].begin(self.clock, PERMIT)
-            permit: Permit = inst.permit(self.states[inst.address], turn)
-            if permit.caps:
-                play = self.dilemma.limit(self.state, play, permit.caps)
+            bounds = inst.permit(self.states[inst.address], turn)
+            if bounds:
+                play = self.dilemma.limit(self.state, play, bounds)
         rng = self._dilemma_rng.begin(self.clock, DILEMMA)
         following, outcome = self.dilemma.step(self.state, play, rng)
         if self.constitution.needs_harm:
@@ -291,11 +291,9 @@ class Society:
         new = getattr(inst, hook)(self.states[name], turn)
         self.states[name] = new if where is None else select(where, new, self.states[name])
 
-    def _conclude(
-        self, ledger: Ledger, conduct: dict[str, Array], outcome: Outcome, advance: Bool
-    ) -> Transition:
+    def _conclude(self, turn: Turn, outcome: Outcome, advance: Bool) -> Transition:
         """Utility, wealth, time limit, autoreset and the next observation."""
-        memory, n = self.memory, self.charter.num_citizens
+        memory, n, ledger = self.memory, self.charter.num_citizens, turn.ledger
         money = outcome.money
         utility = self.dilemma.utility(self.state, outcome, money + ledger.net[:, :n])
         memory.wealth = memory.wealth + ledger.net
@@ -305,6 +303,9 @@ class Society:
             name: utility[:, group.agents] if group.citizens else ledger.net[:, group.agents]
             for name, group in self.groups.items()
         }
+        for inst in self._hooks["reward"]:
+            for name, extra in inst.reward(self.states[inst.address], utility, turn).items():
+                reward[name] = reward[name] + extra
         welfare = utility.sum(axis=1) + self.treasury_weight * ledger.treasury
         memory.plays = memory.plays + advance
         if outcome.terminated is not None:
@@ -327,7 +328,7 @@ class Society:
         self.mask = self._mask()
         return Transition(
             self.observation, reward, terminated, truncated, discount, final, self.mask,
-            conduct, money, ledger, welfare,
+            turn.conduct, money, ledger, welfare,
         )  # fmt: skip
 
     def _observe(self) -> dict[str, NDArray[np.float32]]:
@@ -339,9 +340,14 @@ class Society:
         return self.columns.observe(values, self.num_worlds)
 
     def _mask(self) -> dict[str, Bool] | None:
-        if not self.agenda.staged:
+        if not self.agenda.staged and not self._hooks["excluded"]:
             return None
-        return self.agenda.mask(self.memory.stage, self.memory.plays)
+        mask = self.agenda.mask(self.memory.stage, self.memory.plays)
+        for inst in self._hooks["excluded"]:
+            excluded = inst.excluded(self.states[inst.address])
+            if excluded is not None:
+                self.columns.exclude(mask, excluded)
+        return mask
 
     # ------------------------------------------------------------------ save, restore, describe
 

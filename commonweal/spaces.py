@@ -8,11 +8,17 @@ level. The owner of an action always receives physical values: levels are decode
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from commonweal.errors import require
 
+# Lowest and highest allowed value of conducts, by name.
+Bounds = Mapping[str, tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]]
 Stage = Literal["deliberate", "play", "respond"]
 
 

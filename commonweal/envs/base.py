@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
 from commonweal.references import References
-from commonweal.spaces import Action, Conduct, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Signal
 
 Array = NDArray[np.float64]
 Play = Mapping[str, Array]
@@ -83,8 +83,8 @@ class Dilemma(Parameters):
         """Values of the observation columns, `(B, n)`, or `(B, 1)` where all see the same."""
         raise NotImplementedError
 
-    def limit(self, state: Any, play: Play, caps: Mapping[str, Array]) -> Play:
-        """The play nearest to `play` whose conducts stay within `caps`."""
+    def limit(self, state: Any, play: Play, bounds: Bounds) -> Play:
+        """The play nearest to `play` whose conducts lie within `bounds`: name -> (low, high)."""
         raise NotImplementedError
 
     def harm(self, state: Any, play: Play, outcome: Outcome, following: Any) -> Array:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.spaces import Action, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -107,10 +107,11 @@ class FishWar(Dilemma):
         """All see the stock."""
         return {"log_stock": np.log(np.maximum(state.stock, math.exp(-15.0)))}
 
-    def limit(self, state: FishWarState, play: Play, caps: Mapping[str, Array]) -> Play:
-        """Cut shares to what the caps on catch allow, but never below the smallest share."""
-        share = np.minimum(play["share"], caps["extraction"] / state.stock)
-        return {**play, "share": np.maximum(share, self.min_share)}
+    def limit(self, state: FishWarState, play: Play, bounds: Bounds) -> Play:
+        """Change shares to what the bounds on catch allow, within the possible shares."""
+        low, high = bounds["extraction"]
+        share = np.clip(play["share"], low / state.stock, high / state.stock)
+        return {**play, "share": np.clip(share, self.min_share, self.cap / self.num_agents)}
 
     def utility(self, state: FishWarState, outcome: Outcome, money: Array) -> Array:
         """The logarithm of what is consumed: the catch after all payments."""

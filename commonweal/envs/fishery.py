@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.spaces import Action, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -134,13 +134,15 @@ class Fishery(Dilemma):
         """All see the stock."""
         return {"stock": state.stock}
 
-    def limit(self, state: FisheryState, play: Play, caps: Mapping[str, Array]) -> Play:
-        """Cut effort to what the caps on catch and effort allow."""
+    def limit(self, state: FisheryState, play: Play, bounds: Bounds) -> Play:
+        """Change effort to what the bounds on catch and effort allow."""
         effort = play["effort"]
-        if "effort" in caps:
-            effort = np.minimum(effort, caps["effort"])
-        if "extraction" in caps:
-            effort = np.minimum(effort, caps["extraction"] / (self.catchability * np.maximum(state.stock, 1e-12)))
-        return {**play, "effort": effort}
+        if "effort" in bounds:
+            effort = np.clip(effort, *bounds["effort"])
+        if "extraction" in bounds:
+            per_effort = self.catchability * np.maximum(state.stock, 1e-12)
+            low, high = bounds["extraction"]
+            effort = np.clip(effort, low / per_effort, high / per_effort)
+        return {**play, "effort": np.clip(effort, 0.0, self.max_effort)}
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

@@ -13,7 +13,7 @@ from commonweal.errors import IncompatibleInstitution, UnknownName
 from commonweal.ledger import Ledger
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
-from commonweal.spaces import Action, Conduct, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Signal
 from commonweal.state import Stateless
 
 Array = NDArray[np.float64]
@@ -93,19 +93,6 @@ class Turn:
     money: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
 
-@dataclass
-class Permit:
-    """What the next play may not exceed.
-
-    Attributes:
-        caps: upper bounds `(B, N)` or `(B, 1)` on named, limitable conducts.
-        excluded: agents who may only play the null act, `(B, N)` bool, or None.
-    """
-
-    caps: Mapping[str, Array] = field(default_factory=dict)
-    excluded: NDArray[np.bool_] | None = None
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Institution(Parameters):
     """Base of all institutions: frozen parameters, a state, and five optional hooks.
@@ -133,8 +120,8 @@ class Institution(Parameters):
         return ()
 
     @property
-    def caps(self) -> tuple[str, ...]:
-        """Conducts that `permit` caps; each must be limitable."""
+    def bounds(self) -> tuple[str, ...]:
+        """Conducts that `permit` bounds; each must be limitable."""
         return ()
 
     @property
@@ -186,7 +173,7 @@ class Institution(Parameters):
         """State at the start of an episode, for `rng.num_worlds` worlds."""
         return Stateless()
 
-    # The hooks, in the order of the loop. Society calls only those that a family defines.
+    # The five hooks, in the order of the loop, then what is derived from state. Society calls only those that a family defines.
 
     def deliberate(self, state: Any, turn: Turn) -> Any:
         """Collect bids, votes, signatures; returns the new state."""
@@ -196,13 +183,24 @@ class Institution(Parameters):
         """Write other institutions' parameters: address -> value `(B, 1)`, NaN for 'leave'."""
         return {}
 
-    def permit(self, state: Any, turn: Turn) -> Permit:
-        """Cap named conducts and exclude agents before the play."""
-        return Permit()
+    def permit(self, state: Any, turn: Turn) -> Bounds:
+        """Bound named conducts before the play: name -> lowest and highest, `(B, N)` or `(B, 1)`.
+
+        Lowest equal to highest plays for the agent; infinite bounds leave it free.
+        """
+        return {}
 
     def settle(self, state: Any, turn: Turn) -> Any:
         """Judge conduct, post to the ledger, append conduct; returns the new state."""
         return state
+
+    def excluded(self, state: Any) -> NDArray[np.bool_] | None:
+        """Citizens who have only the null act in the dilemma for now, `(B, N)`; None: nobody."""
+        return None
+
+    def reward(self, state: Any, utility: Array, turn: Turn) -> Mapping[str, Array]:
+        """What its officials strive for beyond their wages: group -> `(B, n)`."""
+        return {}
 
     def announce(self, state: Any, charter: Charter) -> Mapping[str, Array]:
         """Values of its observation columns, each `(B, n)`, `(B, 1)` or `(B, n, width)`."""

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.errors import require
-from commonweal.institutions.base import Charter, Institution, Permit, Turn, spread
+from commonweal.institutions.base import Charter, Institution, Turn, spread
 from commonweal.monitor import Monitor
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.spaces import Signal
+from commonweal.spaces import Bounds, Signal
 
 Array = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Quota(Institution):
         return (self.base,)
 
     @property
-    def caps(self) -> tuple[str, ...]:
+    def bounds(self) -> tuple[str, ...]:
         """The base, where exceeding the quota is impossible."""
         return (self.base,) if self.enforcement == "impossible" else ()
 
@@ -84,9 +84,9 @@ class Quota(Institution):
         """The quota as given."""
         return QuotaState(spread(self.limit, rng.num_worlds))
 
-    def permit(self, state: QuotaState, turn: Turn) -> Permit:
+    def permit(self, state: QuotaState, turn: Turn) -> Bounds:
         """Cap the base."""
-        return Permit(caps={self.base: state.limit} if self.enforcement == "impossible" else {})
+        return {self.base: (0.0, state.limit)} if self.enforcement == "impossible" else {}
 
     def settle(self, state: QuotaState, turn: Turn) -> QuotaState:
         """Fine what is above the quota."""
