@@ -14,7 +14,7 @@ from commonweal.errors import InvalidParameter, UnknownName, require
 # A scalar; a tuple or `(1, N)` array, one value per agent; a `(B,)` or `(B, 1)` array, one value
 # per world. Inside a dilemma or an institution it is a float or a 2-D array, so that formulas read
 # the same in each case.
-Parameter = float | tuple[float, ...] | NDArray[np.float64]
+Parameter = float | NDArray[np.float64]
 
 
 def _canonical(name: str, value: Any) -> Any:
@@ -81,7 +81,7 @@ class Parameters:
                 raise UnknownName(f"parameter of {cls.__name__}", name, known)
             default = known[name].default
             if default is MISSING and known[name].default_factory is not MISSING:
-                default = known[name].default_factory()  # type: ignore[misc]
+                default = known[name].default_factory()  # type: ignore[operator]
             if isinstance(default, Parameters) and isinstance(value, Mapping):
                 values[name] = type(default).from_dict(value)
             elif isinstance(value, list) and known[name].type != "Parameter":

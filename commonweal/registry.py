@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 DILEMMAS: dict[str, str] = {
     "fishery-v0": "commonweal.envs.fishery:Fishery",
     "fish_war-v0": "commonweal.envs.fish_war:FishWar",
+    "public_goods-v0": "commonweal.envs.public_goods:PublicGoods",
+    "appropriation-v0": "commonweal.envs.appropriation:Appropriation",
+    "labour-v0": "commonweal.envs.labour:Labour",
+    "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
 }
 
 INSTITUTIONS: dict[str, str] = {

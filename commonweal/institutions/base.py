@@ -173,7 +173,7 @@ class Institution(Parameters):
         """State at the start of an episode, for `rng.num_worlds` worlds."""
         return Stateless()
 
-    # The five hooks, in the order of the loop, then what is derived from state. Society calls only those that a family defines.
+    # The five hooks in the order of the loop, then what is derived; only those defined are called.
 
     def deliberate(self, state: Any, turn: Turn) -> Any:
         """Collect bids, votes, signatures; returns the new state."""

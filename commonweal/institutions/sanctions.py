@@ -31,10 +31,12 @@ class SanctionState:
     Attributes:
         seen: conduct of the others in the last play, `(B, N, N - 1)`, next agent first.
         received: points received in the last round, `(B, N)`.
+        income: earned in the last play, `(B, N)`.
     """
 
     seen: Array
     received: Array
+    income: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,7 +46,10 @@ class PeerSanctions(Institution):
     Attributes:
         base: conduct that everybody sees of everybody.
         cost: money that a point costs who assigns it.
-        fine: money that a point takes from its target.
+        fine: money that a point takes from its target, or the share of the target's income of the
+            last play where `fine_unit` is `"income"` (at most all of it).
+        fine_unit: `"money"` or `"income"`.
+        quorum: punishers that must join on a target for its fine to bite; the cost is borne anyway.
         max_points: most points that one agent may assign to one target in a round.
         cost_table: cost of 0, 1, 2, … points to one target instead of `cost` per point (convex
             tables as in Fehr and Gächter 2000).
@@ -60,6 +65,8 @@ class PeerSanctions(Institution):
     base: str = "extraction"
     cost: Parameter = 1.0
     fine: Parameter = 3.0
+    fine_unit: Literal["money", "income"] = "money"
+    quorum: int = 1
     max_points: int = 3
     cost_table: tuple[float, ...] | None = None
     stage: Literal["play", "respond"] = "play"
@@ -70,6 +77,9 @@ class PeerSanctions(Institution):
         """Check the ranges."""
         check("PeerSanctions.cost", self.cost, 0.0, math.inf)
         check("PeerSanctions.fine", self.fine, 0.0, math.inf)
+        check("PeerSanctions.quorum", self.quorum, 1, math.inf)
+        units = ("money", "income")
+        require(self.fine_unit in units, "PeerSanctions.fine_unit", self.fine_unit, ", ".join(units))
         check("PeerSanctions.max_points", self.max_points, 1, 1000)
         require(self.stage in ("play", "respond"), "PeerSanctions.stage", self.stage, "play, respond")
         require(self.targets in ("one", "each"), "PeerSanctions.targets", self.targets, "one, each")
@@ -80,8 +90,8 @@ class PeerSanctions(Institution):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The base."""
-        return (self.base,)
+        """The base, and income where fines are a share of it."""
+        return (self.base, "income") if self.fine_unit == "income" else (self.base,)
 
     def check(self, charter: Charter) -> None:
         """Somebody must be there to punish."""
@@ -89,6 +99,10 @@ class PeerSanctions(Institution):
         if n < 2 or charter.conducts[self.base].dyadic:
             raise IncompatibleInstitution(
                 f"PeerSanctions on {self.base!r} with {n} citizens; allowed: a (B, N) conduct, N >= 2"
+            )
+        if self.quorum > n - 1:
+            raise IncompatibleInstitution(
+                f"PeerSanctions.quorum {self.quorum} with {n} citizens; allowed: at most {n - 1}"
             )
         if self.targets == "each" and n > MOST_TARGETS:
             raise IncompatibleInstitution(
@@ -122,29 +136,38 @@ class PeerSanctions(Institution):
     def initial(self, charter: Charter, rng: Streams) -> SanctionState:
         """Nothing was done yet."""
         n = charter.num_citizens
-        return SanctionState(np.zeros((rng.num_worlds, n, n - 1)), np.zeros((rng.num_worlds, n)))
+        nothing = np.zeros((rng.num_worlds, n))
+        return SanctionState(np.zeros((rng.num_worlds, n, n - 1)), nothing, nothing)
 
     def settle(self, state: SanctionState, turn: Turn) -> SanctionState:
         """Charge punisher and target; remember what was seen."""
-        seen, received = state.seen, state.received
+        seen, received, income = state.seen, state.received, state.income
         n = turn.charter.num_citizens
         if turn.stage == self.stage:
             points = self._points(turn.actions, n)
             turn.conduct[self.name] = points
             per_target = self.cost * points if self.cost_table is None else self._tabled(points)
             turn.ledger.collect(per_target.sum(axis=2), "burnt", "cost of punishing")
-            received = points.sum(axis=1)
-            turn.ledger.collect(self.fine * received, "burnt", "fine")
+            joined = (points > 0).sum(axis=1) >= self.quorum
+            received = points.sum(axis=1) * joined
+            turn.ledger.collect(self._fine(received, income), "burnt", "fine")
         if turn.stage == "play":
-            seen = turn.conduct[self.base][:, _others(n)]
-        return SanctionState(seen, received)
+            seen = turn.conduct[self.base][:, others(n)]
+            income = turn.money
+        return SanctionState(seen, received, income)
+
+    def _fine(self, received: Array, income: Array) -> Array:
+        if self.fine_unit == "money":
+            return self.fine * received
+        return np.minimum(self.fine * received, 1.0) * np.maximum(income, 0.0)
 
     def _points(self, actions: Mapping[str, Array], n: int) -> Array:
         """Points `(B, actor, target)`."""
         if self.targets == "each" or n == 2:
-            names = [f"{self.name}_{k}" for k in range(1, n)] if self.targets == "each" else [f"{self.name}_points"]
+            each = self.targets == "each"
+            names = [f"{self.name}_{k}" for k in range(1, n)] if each else [f"{self.name}_points"]
             offered = np.stack([actions[name] for name in names], axis=2)
-            amount, target = offered, _others(n)[None]
+            amount, target = offered, others(n)[None]
         else:
             amount = actions[f"{self.name}_points"][:, :, None]
             chosen = actions[f"{self.name}_target"].astype(np.intp)
@@ -161,6 +184,6 @@ class PeerSanctions(Institution):
         return {f"others_{self.base}": state.seen, f"{self.name}_received": state.received}
 
 
-def _others(n: int) -> NDArray[np.intp]:
+def others(n: int) -> NDArray[np.intp]:
     """Indices of the others, next agent first, `(N, N - 1)`."""
     return (np.arange(n)[:, None] + np.arange(1, n)) % n

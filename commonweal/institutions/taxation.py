@@ -20,7 +20,7 @@ from commonweal.institutions.base import Charter, Institution, Turn, spread
 from commonweal.monitor import Monitor
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.spaces import Signal
+from commonweal.spaces import Action, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -43,6 +43,8 @@ class Taxation(Institution):
             that included the payer would dilute the tax by 1 / N); `"citizens"`: all N;
             `"treasury"`: nobody, it counts in W at the treasury's weight.
         administration: share of the revenue burnt by collecting it.
+        concealable: whether citizens choose a share of the base to hide from the monitor; the tax
+            so evaded is appended as the conduct `<name>_evaded`, which only an inspection reveals.
         monitor: how the base is seen.
         name: address of this tax in the society.
     """
@@ -54,6 +56,7 @@ class Taxation(Institution):
     rate: Parameter = 0.1
     revenue: Literal["others", "citizens", "treasury"] = "others"
     administration: Parameter = 0.0
+    concealable: bool = False
     monitor: Monitor = field(default_factory=Monitor)
     name: str = "tax"
 
@@ -79,6 +82,15 @@ class Taxation(Institution):
         if self.revenue == "others" and charter.num_citizens < 2:
             raise IncompatibleInstitution("Taxation.revenue 'others' needs at least two citizens")
 
+    def conducts(self, charter: Charter) -> Mapping[str, Conduct]:
+        """Tax evaded, where hiding is possible."""
+        return {f"{self.name}_evaded": Conduct("money")} if self.concealable else {}
+
+    def actions(self, charter: Charter) -> list[Action]:
+        """The share of the base that is hidden, where hiding is possible."""
+        share = Real(0.0, 1.0, "share", 5)
+        return [Action(f"{self.name}_concealed", share)] if self.concealable else []
+
     def signals(self, charter: Charter) -> list[Signal]:
         """The rate in force."""
         return [Signal(f"{self.name}_rate", f"money per {charter.conducts[self.base].unit}", 0.0)]
@@ -91,8 +103,13 @@ class Taxation(Institution):
         """Collect and pass on."""
         if turn.stage != "play":
             return state
-        base, looking = self.monitor.observe(np.maximum(turn.conduct[self.base], 0.0), turn.rng)
-        due = state.rate * base
+        base = np.maximum(turn.conduct[self.base], 0.0)
+        concealed: Array | float = 0.0
+        if self.concealable:
+            concealed = turn.actions[f"{self.name}_concealed"]
+            turn.conduct[f"{self.name}_evaded"] = state.rate * base * concealed
+        reading, looking = self.monitor.observe(base, turn.rng, concealed)
+        due = state.rate * reading
         if np.any(self.administration):
             turn.ledger.collect(due * self.administration, "burnt", "administration")
             due = due * (1.0 - self.administration)
@@ -104,3 +121,80 @@ class Taxation(Institution):
     def announce(self, state: TaxState, charter: Charter) -> Mapping[str, Array]:
         """The rate in force."""
         return {f"{self.name}_rate": state.rate}
+
+
+@dataclass
+class IncomeTaxState:
+    """Marginal rates in force `(B, K)` and income since the last tax day `(B, N)`."""
+
+    rates: Array
+    income: Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IncomeTax(Institution):
+    """Income tax with brackets, assessed at the end of every period and shared equally by all.
+
+    `T(z) = sum_k rate_k * min(size_k, max(0, z - cutoff_k))` on the income of the period.
+
+    Source: the bracketed schedule of Zheng et al. (2020), arXiv 2004.13332.
+
+    Attributes:
+        cutoffs: lower ends of the brackets, money per period, rising from 0.
+        rates: marginal rate of each bracket.
+        days: plays between two tax days.
+        name: address of this tax in the society.
+    """
+
+    id: ClassVar[str] = "income-tax"
+    governable: ClassVar[Mapping[str, tuple[float, float]]] = {"rates": (0.0, 1.0)}
+    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced"})
+
+    cutoffs: tuple[float, ...] = (0.0,)
+    rates: tuple[float, ...] = (0.2,)
+    days: int = 1
+    name: str = "income_tax"
+
+    def validate(self) -> None:
+        """Check the ranges."""
+        check("IncomeTax.rates", np.array(self.rates), 0.0, 1.0)
+        check("IncomeTax.days", self.days, 1, math.inf)
+        cuts = np.array(self.cutoffs)
+        rising = cuts.size > 0 and cuts[0] == 0.0 and bool((np.diff(cuts) > 0).all())
+        require(rising, "IncomeTax.cutoffs", self.cutoffs, "rising from 0")
+        require(len(self.rates) == cuts.size, "IncomeTax.rates", self.rates, f"{cuts.size} rates")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Income."""
+        return ("income",)
+
+    def signals(self, charter: Charter) -> list[Signal]:
+        """The rates in force, and the income of the period so far."""
+        rates = Signal(f"{self.name}_rates", "share", 0.0, 1.0, width=len(self.rates))
+        return [rates, Signal(f"{self.name}_base", "money")]
+
+    def initial(self, charter: Charter, rng: Streams) -> IncomeTaxState:
+        """The rates as given, nothing earned yet."""
+        rates = spread(np.array(self.rates)[None, :], rng.num_worlds)
+        return IncomeTaxState(rates, np.zeros((rng.num_worlds, charter.num_citizens)))
+
+    def settle(self, state: IncomeTaxState, turn: Turn) -> IncomeTaxState:
+        """Add up income; on a tax day collect and share."""
+        if turn.stage != "play":
+            return state
+        income = state.income + turn.conduct["income"]
+        tax_day = ((turn.plays + 1) % self.days == 0)[:, None]
+        turn.ledger.collect(np.where(tax_day, self.due(income, state.rates), 0.0), "citizens", "tax")
+        return IncomeTaxState(state.rates, np.where(tax_day, 0.0, income))
+
+    def due(self, income: Array, rates: Array) -> Array:
+        """Tax `(B, N)` on `income (B, N)` under marginal `rates (B, K)`."""
+        cuts = np.array(self.cutoffs)
+        sizes = np.append(np.diff(cuts), math.inf)
+        inside = np.clip(income[..., None] - cuts, 0.0, sizes)
+        return np.asarray((rates[:, None, :] * inside).sum(axis=2))
+
+    def announce(self, state: IncomeTaxState, charter: Charter) -> Mapping[str, Array]:
+        """The rates in force, and the income of the period so far."""
+        return {f"{self.name}_rates": state.rates[:, None, :], f"{self.name}_base": state.income}

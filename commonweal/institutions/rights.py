@@ -1,0 +1,43 @@
+"""Rights: limits on a parameter that no government passes.
+
+A constitution binds what may be decided: the society clamps every governed parameter to these
+limits last, whatever a vote, an official or a rule has written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from commonweal.errors import require
+from commonweal.institutions.base import Institution
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rights(Institution):
+    """A floor and a ceiling for one parameter of another institution.
+
+    Attributes:
+        parameter: its address, e.g. `"tax.rate"`.
+        low, high: the range that no government may leave.
+        name: address in the society.
+    """
+
+    id: ClassVar[str] = "rights"
+    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless"})
+
+    parameter: str = "tax.rate"
+    low: float = -math.inf
+    high: float = math.inf
+    name: str = "rights"
+
+    def validate(self) -> None:
+        """Check the ranges."""
+        require(self.low <= self.high, "Rights range", (self.low, self.high), "low <= high")
+
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """The limits."""
+        return {self.parameter: (self.low, self.high)}

@@ -1,0 +1,117 @@
+"""Voting: citizens decide a parameter of another institution.
+
+Source: Black (1948), J. Political Economy 56: with single-peaked preferences the median ballot
+beats every other in a majority vote.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.errors import IncompatibleInstitution, require
+from commonweal.institutions.base import Charter, Institution, Turn
+from commonweal.parameters import check
+from commonweal.random import Streams
+from commonweal.spaces import Action, Real, Signal
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class VoteState:
+    """Outcome of the last vote, nan before the first, `(B, 1)`."""
+
+    decided: Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Vote(Institution):
+    """A ballot on one number, at the start of an episode and every `every` plays.
+
+    Attributes:
+        on: address of the parameter, e.g. `"tax.rate"`.
+        low, high: range of the ballot.
+        levels: levels of the ballot; None: continuous.
+        rule: `"median"` (of an even number the lower of the two), `"mean"`, or
+            `"random-dictator"`.
+        every: plays between two votes; None: one vote at the start.
+        name: address in the society.
+    """
+
+    id: ClassVar[str] = "vote"
+    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless"})
+
+    on: str = "tax.rate"
+    low: float = 0.0
+    high: float = 1.0
+    levels: int | None = 11
+    rule: Literal["median", "mean", "random-dictator"] = "median"
+    every: int | None = None
+    name: str = "vote"
+
+    def validate(self) -> None:
+        """Check the ranges."""
+        rules = ("median", "mean", "random-dictator")
+        require(self.rule in rules, "Vote.rule", self.rule, ", ".join(rules))
+        require(self.low < self.high, "Vote range", (self.low, self.high), "low < high")
+        if self.every is not None:
+            check("Vote.every", self.every, 1, math.inf)
+
+    @property
+    def governs(self) -> tuple[str, ...]:
+        """The parameter that is voted on."""
+        return (self.on,)
+
+    @property
+    def period(self) -> int | None:
+        """Plays between two votes."""
+        return self.every
+
+    def check(self, charter: Charter) -> None:
+        """The ballot must be lawful for the parameter."""
+        owner, _, parameter = self.on.partition(".")
+        low, high = charter.institutions[owner].governable[parameter]
+        if self.low < low or self.high > high:
+            raise IncompatibleInstitution(
+                f"Vote on {self.on} ranges over {(self.low, self.high)}; allowed: within {(low, high)}"
+            )
+
+    def actions(self, charter: Charter) -> list[Action]:
+        """The ballot."""
+        return [Action(f"{self.name}_ballot", Real(self.low, self.high, "", self.levels), stage="deliberate")]
+
+    def signals(self, charter: Charter) -> list[Signal]:
+        """The outcome of the last vote; the low end before the first."""
+        return [Signal(f"{self.name}_decided", "", self.low, self.high)]
+
+    def initial(self, charter: Charter, rng: Streams) -> VoteState:
+        """Nothing was decided yet."""
+        return VoteState(np.full((rng.num_worlds, 1), np.nan))
+
+    def deliberate(self, state: VoteState, turn: Turn) -> VoteState:
+        """Count the ballots."""
+        if turn.round > 0:
+            return state
+        ballots = turn.actions[f"{self.name}_ballot"]
+        n = ballots.shape[1]
+        if self.rule == "mean":
+            decided = ballots.mean(axis=1, keepdims=True)
+        elif self.rule == "median":
+            decided = np.sort(ballots, axis=1)[:, (n - 1) // 2][:, None]
+        else:
+            decided = np.take_along_axis(ballots, turn.rng.integers(n, 1), axis=1)
+        return VoteState(decided)
+
+    def govern(self, state: VoteState, turn: Turn) -> Mapping[str, Array]:
+        """Write what was decided."""
+        return {self.on: state.decided}
+
+    def announce(self, state: VoteState, charter: Charter) -> Mapping[str, Array]:
+        """The outcome of the last vote."""
+        return {f"{self.name}_decided": np.where(np.isnan(state.decided), self.low, state.decided)}
