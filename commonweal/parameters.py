@@ -95,8 +95,13 @@ class Parameters:
             default = field.default
             if field.default_factory is not MISSING:
                 default = field.default_factory()
-            same = isinstance(value, Parameters) and repr(value) == repr(default)
-            if same or (not isinstance(value, np.ndarray) and value == default):
+            if isinstance(value, Parameters):
+                same = repr(value) == repr(default)
+            elif isinstance(value, np.ndarray):
+                same = np.array_equal(value, np.atleast_2d(np.asarray(default, dtype=np.float64)))
+            else:
+                same = value == default
+            if same:
                 continue
             if isinstance(value, np.ndarray) and value.size > 8:
                 value = f"array{value.shape}"

@@ -24,6 +24,14 @@ DILEMMAS: dict[str, str] = {
 INSTITUTIONS: dict[str, str] = {
     "laissez-faire": "commonweal.institutions.laissez_faire:LaissezFaire",
     "taxation": "commonweal.institutions.taxation:Taxation",
+    "income-tax": "commonweal.institutions.taxation:IncomeTax",
+    "vote": "commonweal.institutions.voting:Vote",
+    "rights": "commonweal.institutions.rights:Rights",
+    "tradable-quotas": "commonweal.institutions.permits:TradableQuotas",
+    "contract": "commonweal.institutions.contracts:FormalContract",
+    "classifier": "commonweal.institutions.classification:Classifier",
+    "mediator": "commonweal.institutions.mediation:Mediator",
+    "inspection": "commonweal.institutions.inspection:Inspection",
     "quota": "commonweal.institutions.quota:Quota",
     "peer-sanctions": "commonweal.institutions.sanctions:PeerSanctions",
 }

@@ -21,7 +21,7 @@ class Rights(Institution):
 
     Attributes:
         parameter: its address, e.g. `"tax.rate"`.
-        low, high: the range that no government may leave.
+        low, high: the range that no government may leave; None: no limit on that side.
         name: address in the society.
     """
 
@@ -29,15 +29,18 @@ class Rights(Institution):
     properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless"})
 
     parameter: str = "tax.rate"
-    low: float = -math.inf
-    high: float = math.inf
+    low: float | None = None
+    high: float | None = None
     name: str = "rights"
 
     def validate(self) -> None:
         """Check the ranges."""
-        require(self.low <= self.high, "Rights range", (self.low, self.high), "low <= high")
+        low, high = self.limits[self.parameter]
+        require(low <= high, "Rights range", (low, high), "low <= high")
 
     @property
     def limits(self) -> Mapping[str, tuple[float, float]]:
         """The limits."""
-        return {self.parameter: (self.low, self.high)}
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        return {self.parameter: (low, high)}
