@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ class Group:
     def mask_slices(self) -> tuple[slice, ...]:
         """Place of each action column in a mask: one entry per option, one per continuous column."""
         widths = np.cumsum([0] + [a.space.size or 1 for a in self.spaces])
-        return tuple(slice(int(i), int(j)) for i, j in zip(widths[:-1], widths[1:], strict=True))
+        return tuple(slice(int(i), int(j)) for i, j in pairwise(widths))
 
     @property
     def mask_size(self) -> int:
@@ -85,12 +86,16 @@ class Group:
     @cached_property
     def observation_low(self) -> NDArray[np.float32]:
         """Lower bounds of the observation, `(D,)`."""
-        return np.repeat([s.low for _, s in self.signals], [s.width for _, s in self.signals]).astype(np.float32)
+        return np.repeat([s.low for _, s in self.signals], [s.width for _, s in self.signals]).astype(
+            np.float32
+        )
 
     @cached_property
     def observation_high(self) -> NDArray[np.float32]:
         """Upper bounds of the observation, `(D,)`."""
-        return np.repeat([s.high for _, s in self.signals], [s.width for _, s in self.signals]).astype(np.float32)
+        return np.repeat([s.high for _, s in self.signals], [s.width for _, s in self.signals]).astype(
+            np.float32
+        )
 
     def signal_slice(self, name: str) -> slice:
         """Place of an observation column by name."""
@@ -105,9 +110,7 @@ class Group:
 class Columns:
     """Compiles the declared columns of dilemma and institutions into arrays and back."""
 
-    def __init__(
-        self, dilemma: Dilemma, institutions: Sequence[Institution], charter: Charter
-    ) -> None:
+    def __init__(self, dilemma: Dilemma, institutions: Sequence[Institution], charter: Charter) -> None:
         actions = [("dilemma", action) for action in dilemma.actions()]
         signals = [("dilemma", signal) for signal in dilemma.signals()]
         for inst in institutions:
@@ -143,7 +146,9 @@ class Columns:
                         "give one institution another name"
                     )
 
-    def _compile(self, actions: list[tuple[str, Action]]) -> list[tuple[str, str, list[tuple[str, int, float, float]]]]:
+    def _compile(
+        self, actions: list[tuple[str, Action]]
+    ) -> list[tuple[str, str, list[tuple[str, int, float, float]]]]:
         """For each owner and column: the groups, indices and scales it is read from."""
         sources: dict[tuple[str, str], list[tuple[str, int, float, float]]] = {}
         for group in self.groups.values():
@@ -219,7 +224,9 @@ class Columns:
         for name, group in self.groups.items():
             if not group.citizens:
                 continue
-            for (owner, action), place, null in zip(group.actions, group.mask_slices, group.null, strict=True):
+            for (owner, action), place, null in zip(
+                group.actions, group.mask_slices, group.null, strict=True
+            ):
                 if owner == "dilemma":
                     keep = np.arange(action.space.size or 1) == (int(null) if action.space.size else -1)
                     mask[name][..., place] &= ~excluded[:, group.agents, None] | keep

@@ -22,9 +22,7 @@ Array = NDArray[np.float64]
 class Constitution:
     """Checks a stack of institutions on a dilemma and writes governed parameters within limits."""
 
-    def __init__(
-        self, dilemma: Dilemma, institutions: Sequence[Institution], num_worlds: int
-    ) -> None:
+    def __init__(self, dilemma: Dilemma, institutions: Sequence[Institution], num_worlds: int) -> None:
         self.dilemma = dilemma
         by_name: dict[str, Institution] = {}
         officials: dict[str, int] = {}
@@ -37,7 +35,12 @@ class Constitution:
             officials |= inst.officials
         conducts: dict[str, Conduct] = dict(dilemma.conducts)
         charter = Charter(
-            num_worlds, dilemma.groups, officials, conducts, by_name, float(dilemma.discount)  # type: ignore[attr-defined]
+            num_worlds,
+            dilemma.groups,
+            officials,
+            conducts,
+            by_name,
+            float(dilemma.discount),  # type: ignore[attr-defined]
         )
         rights: dict[str, str] = {}
         for inst in institutions:
@@ -51,9 +54,7 @@ class Constitution:
         self._check_worlds(dilemma, num_worlds, type(dilemma).__name__)
         for inst in institutions:
             self._check_worlds(inst, num_worlds, type(inst).__name__)
-        self._per_world = {
-            id(part): self._has_worlds(part, num_worlds) for part in (dilemma, *institutions)
-        }
+        self._per_world = {id(part): self._has_worlds(part, num_worlds) for part in (dilemma, *institutions)}
 
     def _fit(self, inst: Institution, charter: Charter, rights: dict[str, str]) -> None:
         """Raise `IncompatibleInstitution` unless what `inst` needs is there."""

@@ -39,7 +39,9 @@ class Evaluation:
     flows: dict[tuple[str, str, str, str], Array] = field(default_factory=dict)
 
 
-def evaluate(society: Society, policies: Policies, seed: int | NDArray[np.uint64] | None = None) -> Evaluation:
+def evaluate(
+    society: Society, policies: Policies, seed: int | NDArray[np.uint64] | None = None
+) -> Evaluation:
     """Play one episode in every world, from a reset with `seed`; the society is reset afterwards.
 
     Raises:
@@ -49,7 +51,9 @@ def evaluate(society: Society, policies: Policies, seed: int | NDArray[np.uint64
     worlds, n = society.num_worlds, society.charter.num_citizens
     observation = society.reset(society.seeds if seed is None else seed)
     alive, weight = np.ones(worlds, bool), np.ones(worlds)
-    result = Evaluation(np.zeros(worlds), np.zeros((worlds, n)), np.zeros(worlds), np.zeros(worlds), np.zeros(worlds))
+    result = Evaluation(
+        np.zeros(worlds), np.zeros((worlds, n)), np.zeros(worlds), np.zeros(worlds), np.zeros(worlds)
+    )
     rows: dict[str, list[Array]] = {}
     while alive.any():
         before = society.dilemma.observe(society.state)

@@ -47,9 +47,7 @@ class Monitor(Parameters):
             and not np.any(self.false_positives)
         )
 
-    def observe(
-        self, conduct: Array, rng: Streams, concealed: Array | float = 0.0
-    ) -> tuple[Array, Array]:
+    def observe(self, conduct: Array, rng: Streams, concealed: Array | float = 0.0) -> tuple[Array, Array]:
         """Read `conduct (B, N)`, of which the fraction `concealed` is hidden.
 
         Returns:

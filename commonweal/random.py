@@ -41,13 +41,11 @@ def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def philox_block(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """One block: `counter (4,)`, `key (2,)` -> four 32-bit words."""
     out = np.empty(4, np.uint32)
-    out[0], out[1], out[2], out[3] = _philox(
-        counter[0], counter[1], counter[2], counter[3], key[0], key[1]
-    )
+    out[0], out[1], out[2], out[3] = _philox(counter[0], counter[1], counter[2], counter[3], key[0], key[1])
     return out
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from commonweal import registry
 from commonweal.columns import Columns, Group
 from commonweal.constitution import Constitution
-from commonweal.envs.base import Dilemma, Outcome
+from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.errors import CorruptCheckpoint, InvalidAction, require
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.ledger import Ledger
@@ -211,9 +211,7 @@ class Society:
         owned = self.columns.split(actions)
         memory = self.memory
         funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
-        ledger = Ledger(
-            self.num_worlds, self.charter.num_agents, self.charter.num_citizens, funds
-        )
+        ledger = Ledger(self.num_worlds, self.charter.num_agents, self.charter.num_citizens, funds)
         outcome = Outcome(np.zeros((self.num_worlds, self.charter.num_citizens)), {})
         conduct: dict[str, Array] = {}
         advance = np.zeros(self.num_worlds, bool)
@@ -250,7 +248,7 @@ class Society:
             self.constitution.write(self.states, writes, where)
 
     def _play(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> Outcome:
-        play = owned["dilemma"]
+        play: Play = owned["dilemma"]
         self._govern(turn, owned, where)
         for inst in self._hooks["permit"]:
             turn.actions = owned.get(inst.address, {})
@@ -378,8 +376,7 @@ class Society:
         self.memory = from_arrays(self.memory, "society", given)
         self.state = from_arrays(self.state, "dilemma", given)
         self.states = {
-            name: from_arrays(state, f"institution.{name}", given)
-            for name, state in self.states.items()
+            name: from_arrays(state, f"institution.{name}", given) for name, state in self.states.items()
         }
         self.observation = self._observe()
         self.mask = self._mask()

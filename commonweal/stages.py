@@ -99,5 +99,7 @@ class Agenda:
                     closed = ~self.due(inst, plays)
                     keep = np.arange(place.stop - place.start) == int(null) if action.space.size else False
                     allowed[:, place] &= ~closed[:, None] | keep
-            masks[name] = np.array(np.broadcast_to(allowed[:, None, :], (len(stage), group.size, allowed.shape[1])))
+            masks[name] = np.array(
+                np.broadcast_to(allowed[:, None, :], (len(stage), group.size, allowed.shape[1]))
+            )
         return masks

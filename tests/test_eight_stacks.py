@@ -280,9 +280,7 @@ def test_trade_tax_evasion_fine_and_bribe():
     )
     trade = acting(society, buyers__quote=1, buyers__price=35, sellers__quote=1, sellers__price=35)  # at 70
     buyer_hides = {"buyers__tax_concealed": 4, "buyers__inspector_offer": 3}
-    step = society.step(
-        {g: np.maximum(a, acting(society, **buyer_hides)[g]) for g, a in trade.items()}
-    )
+    step = society.step({g: np.maximum(a, acting(society, **buyer_hides)[g]) for g, a in trade.items()})
     assert step.conduct["turnover"].tolist() == [[70, 70]]
     assert step.money.tolist() == [[30, 30]]
     # The buyer hid all, was found out, and its bribe was refused: twice the evaded 7 as a fine.

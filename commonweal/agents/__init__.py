@@ -1,0 +1,1 @@
+"""Agents: learners, scripted behaviour, best responses. One file an algorithm."""

@@ -154,7 +154,7 @@ class Appropriation(Dilemma):
         if not self.levels:
             return np.full((1, n), min(total / n, self.endowment))
         steps = min(round(total / self._step), n * (self.levels - 1))
-        return (steps // n + (np.arange(n) < steps % n))[None, :] * self._step
+        return np.asarray((steps // n + (np.arange(n) < steps % n))[None, :] * self._step, dtype=np.float64)
 
     def _gain(self, tokens: Array, agent: int) -> float:
         """What `agent` gains in a round by its best deviation."""

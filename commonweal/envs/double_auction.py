@@ -169,9 +169,7 @@ class DoubleAuction(Dilemma):
         nothing = np.full((worlds, n), np.nan)
         return DoubleAuctionState(value, nothing, 0 * one, one, zero, zero + np.nan, 1 * zero)
 
-    def step(
-        self, state: DoubleAuctionState, play: Play, rng: Streams
-    ) -> tuple[DoubleAuctionState, Outcome]:
+    def step(self, state: DoubleAuctionState, play: Play, rng: Streams) -> tuple[DoubleAuctionState, Outcome]:
         """One round of arrivals."""
         n = state.value.shape[1]
         quote, since, active = state.quote.copy(), state.since.copy(), state.active.copy()
@@ -184,9 +182,7 @@ class DoubleAuction(Dilemma):
         traded = ~np.isnan(paid)
         side = np.where(np.arange(n) < self.num_buyers, 1.0, -1.0)
         gain = np.where(traded, side * (state.value - np.where(traded, paid, 0.0)), 0.0)
-        following = DoubleAuctionState(
-            state.value, quote, since, active, arrivals, last, state.period + 1.0
-        )
+        following = DoubleAuctionState(state.value, quote, since, active, arrivals, last, state.period + 1.0)
         over = following.period[:, 0] >= self.steps
         turnover = np.where(traded, paid, 0.0)
         conduct = {"income": gain, "turnover": turnover, "trade": traded.astype(np.float64)}

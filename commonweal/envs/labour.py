@@ -2,7 +2,8 @@ r"""`labour-v0`: labour, income and skill; utility is not money, so redistributi
 
 A citizen of skill $w_i$ works $l_i$, earns $z_i = w_i l_i$ and enjoys what is left after all payments,
 
-$$u_i = \frac{c_i^{1-\eta} - 1}{1 - \eta} - k\, \frac{l_i^{1 + 1/\varepsilon}}{1 + 1/\varepsilon}, \qquad c_i = z_i + \text{net payments}$$
+$$u_i = \frac{c_i^{1-\eta} - 1}{1 - \eta} - k\, \frac{l_i^{1 + 1/\varepsilon}}{1 + 1/\varepsilon},
+\qquad c_i = z_i + \text{net payments}$$
 
 (the logarithm at $\eta = 1$). Periods repeat; nothing is carried over but wealth.
 

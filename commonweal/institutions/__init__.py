@@ -1,0 +1,1 @@
+"""Institutions: layers over a dilemma. One file a family."""

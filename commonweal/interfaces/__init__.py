@@ -1,0 +1,1 @@
+"""Faces: PettingZoo, Gymnasium, stable-baselines3. Thin, no logic of their own."""
