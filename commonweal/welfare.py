@@ -1,0 +1,87 @@
+"""Social welfare functions and measures of inequality over the citizens' utilities or incomes.
+
+All take an array whose last axis is the `N` citizens and return one number for each leading entry.
+A society scores by the utilitarian sum; the others are reported beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from commonweal.errors import require
+
+Array = NDArray[np.float64]
+
+
+def utilitarian(utility: ArrayLike) -> Any:
+    """The sum, `(..., N)` -> `(...)`."""
+    return np.asarray(utility, np.float64).sum(axis=-1)
+
+
+def rawlsian(utility: ArrayLike) -> Any:
+    """The utility of the worst off, `(..., N)` -> `(...)`. Source: Rawls (1971)."""
+    return np.asarray(utility, np.float64).min(axis=-1)
+
+
+def nash(utility: ArrayLike) -> Any:
+    """The geometric mean, `(..., N)` -> `(...)`; nan where a utility is negative.
+
+    Source: Kaneko and Nakamura (1979), Econometrica 47(2).
+    """
+    values = np.asarray(utility, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.exp(np.log(values).mean(axis=-1))
+
+
+def prioritarian(utility: ArrayLike, aversion: float = 1.0) -> Any:
+    """Atkinson's equally distributed equivalent times N, `(..., N)` -> `(...)`.
+
+    `aversion` 0 is the utilitarian sum, 1 is N times the geometric mean, infinity N times the
+    worst off. nan where a utility is negative (or zero, with `aversion` of 1 or more: it is 0).
+
+    Source: Atkinson (1970), J. Economic Theory 2(3).
+    """
+    require(aversion >= 0.0, "aversion", aversion, "0 or more")
+    values = np.asarray(utility, np.float64)
+    n = values.shape[-1]
+    if np.isinf(aversion):
+        return n * rawlsian(values)
+    if aversion == 1.0:
+        return n * nash(values)
+    power = 1.0 - aversion
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return n * (values**power).mean(axis=-1) ** (1.0 / power)
+
+
+def gini(income: ArrayLike) -> Any:
+    """Gini coefficient, `(..., N)` -> `(...)`; nan where the total is not positive.
+
+    `sum_ij |x_i - x_j| / (2 N sum_i x_i)`. With negative incomes it may exceed 1.
+    """
+    values = np.asarray(income, np.float64)
+    total = values.sum(axis=-1)
+    differences = np.abs(values[..., :, None] - values[..., None, :]).sum(axis=(-2, -1))
+    scale = 2.0 * values.shape[-1] * np.where(total > 0, total, np.nan)
+    return differences / scale
+
+
+def equality(income: ArrayLike) -> Any:
+    """One minus the Gini coefficient, `(..., N)` -> `(...)`.
+
+    Source: Perolat et al. (2017), "A multi-agent reinforcement learning model of common-pool
+    resource appropriation".
+    """
+    return 1.0 - gini(income)
+
+
+def normalised_equality(income: ArrayLike) -> Any:
+    """`1 - gini N / (N - 1)`, 0 when one citizen has all, `(..., N)` -> `(...)`.
+
+    Source: Zheng et al. (2022), Science Advances 8(18), the AI Economist.
+    """
+    n = np.asarray(income).shape[-1]
+    require(n >= 2, "number of citizens", n, "2 or more")
+    return 1.0 - gini(income) * n / (n - 1)
