@@ -3,8 +3,9 @@
 Each world `b` owns the stream `Philox4x32-10(key = seed[b], counter = (lane, draw, clock, owner))`.
 Hence a world's history depends on its own seed alone: it is the same in a batch of one and in a
 batch of a thousand, replicates cannot influence each other, and an institution that draws does
-not shift the dilemma's noise (common random numbers across institutions). A checkpoint needs the
-seeds and the clock, nothing else.
+not shift the dilemma's noise (common random numbers across institutions). The clock counts the plays
+of a world, so that stages of deliberation and response shift nothing either. A checkpoint needs the
+seeds and the clocks, nothing else.
 
 Source: Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
 The tests hold the kernel against that paper's known answers.
@@ -65,7 +66,7 @@ def _uniforms(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
         k1 = np.uint32(seeds[b] >> np.uint64(32))
         for lane in range(0, lanes, 2):
             w0, w1, w2, w3 = _philox(
-                np.uint32(lane >> 1), np.uint32(draw), np.uint32(clock), np.uint32(owner), k0, k1
+                np.uint32(lane >> 1), np.uint32(draw), np.uint32(clock[b]), np.uint32(owner), k0, k1
             )
             out[b, lane] = _unit(w0, w1)
             if lane + 1 < lanes:
@@ -81,7 +82,7 @@ def _normals(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
         k1 = np.uint32(seeds[b] >> np.uint64(32))
         for lane in range(0, lanes, 2):
             w0, w1, w2, w3 = _philox(
-                np.uint32(lane >> 1), np.uint32(draw), np.uint32(clock), np.uint32(owner), k0, k1
+                np.uint32(lane >> 1), np.uint32(draw), np.uint32(clock[b]), np.uint32(owner), k0, k1
             )
             radius = math.sqrt(-2.0 * math.log1p(-_unit(w0, w1)))
             angle = 2.0 * math.pi * _unit(w2, w3)
@@ -112,19 +113,19 @@ class Streams:
     def __init__(self, seeds: NDArray[np.uint64], owner: int) -> None:
         self.seeds = seeds
         self.owner = owner
-        self.clock = 0
+        self.clock = np.zeros(len(seeds), np.int64)
         self._draw = 0
 
-    def begin(self, clock: int, phase: int) -> Streams:
-        """Set the clock and the phase of the step; returns itself."""
-        self.clock = clock
+    def begin(self, clock: int | NDArray[np.int64], phase: int) -> Streams:
+        """Set the clock, `(B,)` or one for all, and the phase of the step; returns itself."""
+        self.clock = np.broadcast_to(np.asarray(clock, np.int64), self.seeds.shape)
         self._draw = phase * DRAWS_PER_PHASE
         return self
 
     def take(self, index: NDArray[np.intp]) -> Streams:
         """The streams of the worlds `index`, at the same clock and draw."""
         part = Streams(self.seeds[index], self.owner)
-        part.clock, part._draw = self.clock, self._draw
+        part.clock, part._draw = self.clock[index], self._draw
         return part
 
     @property

@@ -143,9 +143,9 @@ class Society:
             owners = [Streams(self.seeds, 1 + i) for i in range(len(self.institutions))]
             self._dilemma_rng = Streams(self.seeds, 0)
             self._rngs = dict(zip(self._names, owners, strict=True))
-            self.clock = 0
+            self.age = np.zeros(self.num_worlds, np.int64)
         else:
-            self.clock += 1
+            self.age = self.age + 1
         everyone = np.arange(self.num_worlds)
         self.memory = _Memory(
             stage=np.zeros(self.num_worlds, np.int64),
@@ -170,11 +170,11 @@ class Society:
 
     def _initial(self, index: NDArray[np.intp]) -> tuple[Any, dict[str, Any]]:
         """Fresh states of the worlds `index`; parameters per world make it draw for all and take."""
-        rng = self._dilemma_rng.begin(self.clock, RESET)
+        rng = self._dilemma_rng.begin(self.age, RESET)
         state = self.constitution.initial_dilemma(rng, index)
         states = {}
         for inst in self.institutions:
-            rng = self._rngs[inst.address].begin(self.clock, RESET)
+            rng = self._rngs[inst.address].begin(self.age, RESET)
             states[inst.address] = self.constitution.initial_institution(inst, rng, index)
         return state, states
 
@@ -205,7 +205,6 @@ class Society:
         if not self.autoreset and self._over():
             raise InvalidAction("the episode is over; call reset() first")
         self.columns.validate(actions)
-        self.clock += 1
         if self.mask is not None:
             actions = self.columns.only_allowed(actions, self.mask)
         owned = self.columns.split(actions)
@@ -252,11 +251,11 @@ class Society:
         self._govern(turn, owned, where)
         for inst in self._hooks["permit"]:
             turn.actions = owned.get(inst.address, {})
-            turn.rng = self._rngs[inst.address].begin(self.clock, PERMIT)
+            turn.rng = self._rngs[inst.address].begin(self.age, PERMIT)
             bounds = inst.permit(self.states[inst.address], turn)
             if bounds:
                 play = self.dilemma.limit(self.state, play, bounds)
-        rng = self._dilemma_rng.begin(self.clock, DILEMMA)
+        rng = self._dilemma_rng.begin(self.age, DILEMMA)
         following, outcome = self.dilemma.step(self.state, play, rng)
         if self.constitution.needs_harm:
             outcome.conduct["harm"] = self.dilemma.harm(self.state, play, outcome, following)
@@ -283,7 +282,7 @@ class Society:
         """Run a hook that returns a state, in effect only in the worlds `where`."""
         name = inst.address
         turn.actions = owned.get(name, {})
-        turn.rng = self._rngs[name].begin(self.clock, phase)
+        turn.rng = self._rngs[name].begin(self.age, phase)
         turn.ledger.institution = name
         turn.ledger.active = where
         new = getattr(inst, hook)(self.states[name], turn)
@@ -306,6 +305,7 @@ class Society:
                 reward[name] = reward[name] + extra
         welfare = utility.sum(axis=1) + self.treasury_weight * ledger.treasury
         memory.plays = memory.plays + advance
+        self.age = self.age + advance
         if outcome.terminated is not None:
             memory.ending = memory.ending | (outcome.terminated & advance)
         memory.stage, over = self.agenda.next(memory.stage, memory.plays)
@@ -354,7 +354,7 @@ class Society:
         arrays = to_arrays(self.state, "dilemma") | to_arrays(self.memory, "society")
         for name, state in self.states.items():
             arrays |= to_arrays(state, f"institution.{name}")
-        return arrays | {"seeds": self.seeds, "clock": np.array(self.clock)}
+        return arrays | {"seeds": self.seeds, "age": self.age}
 
     def set_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Restore what `get_state` returned.
@@ -369,7 +369,7 @@ class Society:
                 raise CorruptCheckpoint(f"{name}: found {found}; allowed: shape {array.shape}")
         given = dict(arrays)
         self.seeds = np.array(given["seeds"])
-        self.clock = int(given["clock"])
+        self.age = np.array(given["age"])
         self._dilemma_rng.seeds = self.seeds
         for stream in self._rngs.values():
             stream.seeds = self.seeds

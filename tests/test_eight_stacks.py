@@ -107,7 +107,7 @@ def test_worlds_reset_one_by_one(dilemma, stack):
         society.step(random_actions(society, rng))
     society._restart(np.array([False, True]))
     fresh = Society(dilemma, stack, num_worlds=2, seed=1)
-    fresh.clock = society.clock
+    fresh.age = society.age
     fresh._restart(np.array([True, True]))
     one, other = society.get_state(), fresh.get_state()
     for name, array in one.items():

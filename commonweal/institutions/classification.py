@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,8 @@ class Classifier(Institution):
     id: ClassVar[str] = "classifier"
     governable: ClassVar[Mapping[str, tuple[float, float]]] = {"threshold": (0.0, math.inf)}
     properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless", "no_payments"})
+
+    companions: ClassVar[tuple[Mapping[str, Any], ...]] = ({"id": "peer-sanctions"},)
 
     base: str = "extraction"
     threshold: Parameter = 1.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,8 @@ class Inspection(Institution):
     """
 
     id: ClassVar[str] = "inspection"
-    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced"})
+    properties: ClassVar[frozenset[str]] = frozenset({"costless"})
+    companions: ClassVar[tuple[Mapping[str, Any], ...]] = ({"id": "taxation", "concealable": True},)
 
     evaded: str = "tax_evaded"
     coverage: Parameter = 0.5

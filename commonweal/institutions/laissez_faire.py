@@ -13,4 +13,6 @@ class LaissezFaire(Institution):
     """Nothing is forbidden, nothing is paid."""
 
     id: ClassVar[str] = "laissez-faire"
-    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless"})
+    properties: ClassVar[frozenset[str]] = frozenset(
+        {"budget_balanced", "costless", "no_payments", "voluntary"}
+    )

@@ -49,7 +49,9 @@ class Mediator(Institution):
     """
 
     id: ClassVar[str] = "mediator"
-    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless", "voluntary"})
+    properties: ClassVar[frozenset[str]] = frozenset(
+        {"budget_balanced", "costless", "no_payments", "voluntary"}
+    )
 
     base: str = "contribution"
     low: float = 0.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from commonweal.errors import require
 from commonweal.institutions.base import Institution
@@ -26,7 +26,8 @@ class Rights(Institution):
     """
 
     id: ClassVar[str] = "rights"
-    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless"})
+    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless", "no_payments"})
+    companions: ClassVar[tuple[Mapping[str, Any], ...]] = ({"id": "taxation"},)
 
     parameter: str = "tax.rate"
     low: float | None = None

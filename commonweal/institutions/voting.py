@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,8 @@ class Vote(Institution):
     """
 
     id: ClassVar[str] = "vote"
-    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless"})
+    properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless", "no_payments"})
+    companions: ClassVar[tuple[Mapping[str, Any], ...]] = ({"id": "taxation"},)
 
     on: str = "tax.rate"
     low: float = 0.0
