@@ -30,6 +30,10 @@ class InvalidSuite(CommonwealError, ValueError):
     """A study's TOML file is malformed; the message names the file, line and key."""
 
 
+class NotExact(CommonwealError, ValueError):
+    """No exact solution is to be had here; the message names the reason. Train instead."""
+
+
 class CorruptCheckpoint(CommonwealError, RuntimeError):
     """A checkpoint is truncated, damaged or belongs to another configuration."""
 

@@ -258,6 +258,7 @@ def test_the_mediator_plays_for_its_members_only():
     society.step(acting(society, citizens__mediator_commit=[1, 1, 0, 0]))
     step = society.step(acting(society, citizens__contribution=[0, 0, 5, 0], mediator__mediator_amount=20))
     assert step.conduct["contribution"].tolist() == [[20, 20, 5, 0]]
+    assert step.conduct["mediator_member"].tolist() == [[1, 1, 0, 0]]
     payoff = np.array([18.0, 18.0, 33.0, 38.0])
     assert np.allclose(step.reward["citizens"][0], payoff)
     # Constrained: the members' 36, less what a member lacks to the best outsider, 20.

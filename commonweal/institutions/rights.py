@@ -36,12 +36,16 @@ class Rights(Institution):
 
     def validate(self) -> None:
         """Check the ranges."""
-        low, high = self.limits[self.parameter]
+        low, high = self.range
         require(low <= high, "Rights range", (low, high), "low <= high")
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The range, infinite where there is no limit."""
+        low = -math.inf if self.low is None else self.low
+        return low, math.inf if self.high is None else self.high
 
     @property
     def limits(self) -> Mapping[str, tuple[float, float]]:
         """The limits."""
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        return {self.parameter: (low, high)}
+        return {self.parameter: self.range}
