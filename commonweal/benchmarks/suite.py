@@ -1,0 +1,302 @@
+"""A study as a TOML file: a grid of dilemmas x institutions under one learner.
+
+```toml
+[study]                       # name, replicates, seed, evaluation_worlds
+[learner]                     # steps, worlds, response_steps, and the fields of PPOConfig
+[[dilemma]]                   # label, id, preset, parameters
+[[institution]]               # label, and id with its parameters, or a stack of such tables
+```
+
+Where an institution's parameter is to follow from the dilemma's theory, it is a table that names a
+number of the computed references, e.g. `rate = { reference = "corrective.extraction.rate" }` or
+`limit = { reference = "planner.catch", times = 0.2 }`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from commonweal import registry
+from commonweal.envs.base import Dilemma
+from commonweal.errors import CommonwealError, InvalidSuite, UnknownName, require
+from commonweal.references import References
+from commonweal.society import Society
+
+VERSION = metadata.version("commonweal")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What holds for every cell."""
+
+    name: str = "study"
+    """Of the study."""
+    replicates: int = 20
+    """R, independent populations in each cell."""
+    seed: int = 0
+    """Of everything that is drawn; common to all cells, so that replicates are paired."""
+    evaluation_worlds: int = 16
+    """Held-out worlds in which each replicate is measured."""
+
+    def __post_init__(self) -> None:
+        for name in ("replicates", "evaluation_worlds"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True)
+class Learner:
+    """How each population learns."""
+
+    steps: int = 40_000
+    """Steps of each replicate, all its worlds together."""
+    worlds: int = 8
+    """Worlds of each replicate."""
+    response_steps: int = 20_000
+    """Steps of a trained best response, where it cannot be computed."""
+    ppo: Mapping[str, Any] = field(default_factory=dict)
+    """Hyperparameters that differ from the defaults of `PPOConfig`."""
+
+    def __post_init__(self) -> None:
+        from commonweal.agents.ppo import PPOConfig
+
+        for name in ("steps", "worlds", "response_steps"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        unknown = set(self.ppo) - {f.name for f in fields(PPOConfig)}
+        for name in unknown:
+            allowed = [f.name for f in fields(PPOConfig)] + ["steps", "worlds", "response_steps"]
+            raise UnknownName("learner parameter", name, allowed)
+        PPOConfig(**self.ppo)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One dilemma under one stack of institutions, with everything that decides its result."""
+
+    dilemma: str
+    """Label."""
+    institution: str
+    """Label."""
+    config: Mapping[str, Any]
+    """Plain JSON: dilemma, institutions, learner, replicates, seeds, package version."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder: what can be read, and the hash of the whole configuration."""
+        slug = re.sub(r"[^a-z0-9]+", "-", f"{self.dilemma}--{self.institution}".lower()).strip("-")
+        return f"{slug}-{digest(self.config)[:12]}"
+
+    def society(self, num_worlds: int) -> Society:
+        """The society with so many worlds."""
+        institutions = [registry.institution_from(plain) for plain in self.config["institutions"]]
+        return Society(registry.dilemma_from(self.config["dilemma"]), institutions, num_worlds=num_worlds)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A study that can be run."""
+
+    study: Study
+    learner: Learner
+    dilemmas: Mapping[str, Dilemma]
+    institutions: Mapping[str, tuple[Mapping[str, Any], ...]]
+
+    def cells(self, references: Callable[[Dilemma], References]) -> list[Cell]:
+        """The grid, dilemma by dilemma; `references` is asked only where a parameter needs it."""
+        return [
+            self.cell(name, label, references) for name in self.dilemmas for label in self.institutions
+        ]
+
+    def cell(self, name: str, label: str, references: Callable[[Dilemma], References]) -> Cell:
+        """The cell of a dilemma and an institution, by label."""
+        dilemma = self.dilemmas[name]
+        stack = [
+            registry.institution_from(resolve(plain, lambda: references(dilemma)))
+            for plain in self.institutions[label]
+        ]
+        study = {k: v for k, v in asdict(self.study).items() if k != "name"}
+        config = {
+            "dilemma": registry.describe(dilemma),
+            "institutions": [registry.describe(institution) for institution in stack],
+            "learner": asdict(self.learner),
+            "version": VERSION,
+            **study,
+        }
+        cell = Cell(name, label, json.loads(json.dumps(config)))
+        cell.society(1)  # an unfit stack is refused here, before anything is trained
+        return cell
+
+
+def digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 of a configuration in canonical JSON."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def resolve(value: Any, references: Callable[[], References]) -> Any:
+    """`value` with every `{ reference = "path", times = 1 }` replaced by the number it names."""
+    if isinstance(value, Mapping) and "reference" in value:
+        extra = set(value) - {"reference", "times"}
+        require(not extra, "a reference with keys", sorted(value), "reference, times")
+        return look_up(references(), str(value["reference"])) * value.get("times", 1)
+    if isinstance(value, Mapping):
+        return {key: resolve(entry, references) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [resolve(entry, references) for entry in value]
+    return value
+
+
+def look_up(references: References, path: str) -> float:
+    """A number of the references by its dotted path, e.g. `corrective.extraction.rate`."""
+    found: Any = references
+    for step in path.split("."):
+        if not isinstance(found, Mapping):
+            numbers = {k: getattr(found, k) for k in vars(found)}
+            found = {**numbers, **numbers.get("detail", {})}
+        if step not in found:
+            raise UnknownName(f"reference {path!r}: no entry", step, map(str, found))
+        found = found[step]
+    require(isinstance(found, (int, float)), f"reference {path!r}", found, "the path of a number")
+    return float(found)
+
+
+def load(name: str | Path) -> Suite:
+    """The suite in a TOML file, or one that comes with the package by its name.
+
+    Raises:
+        InvalidSuite: with file, line and key.
+        UnknownName: neither a file nor a suite of the package.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        shipped = {p.name.removesuffix(".toml"): p for p in _shipped().iterdir() if p.name.endswith(".toml")}
+        if str(name) not in shipped:
+            raise UnknownName("suite", str(name), shipped)
+        return parse(shipped[str(name)].read_text(), f"{name}.toml")
+    try:
+        return parse(path.read_text(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSuite(f"{path} cannot be read: {error}") from error
+
+
+def _shipped() -> Any:
+    return resources.files("commonweal.benchmarks") / "suites"
+
+
+def parse(text: str, source: str = "suite") -> Suite:
+    """The suite that a TOML text describes; `source` is named in errors."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSuite(f"{source}: {error}") from error
+    return _Reader(text, source, tables).suite()
+
+
+class _Reader:
+    """Reads the tables one by one, so that an error can say where it is."""
+
+    def __init__(self, text: str, source: str, tables: dict[str, Any]) -> None:
+        self.text, self.source, self.tables = text, source, tables
+
+    def suite(self) -> Suite:
+        known = ("study", "learner", "dilemma", "institution")
+        for name in self.tables:
+            if name not in known:
+                raise self.error(str(UnknownName("table", name, known)), name, 0)
+        for name in known:
+            wanted = list if name in known[2:] else dict
+            given = self.tables.get(name, {} if wanted is dict else None)
+            if not isinstance(given, wanted) or (wanted is list and not given):
+                form = f"one or more [[{name}]]" if wanted is list else f"one [{name}]"
+                raise self.error(f"there is no table [[{name}]]" if given is None else f"allowed: {form}", name, 0)
+        return Suite(
+            self._table("study", Study), self._table("learner", _learner),
+            self._labelled("dilemma", _dilemma), self._labelled("institution", _stack),
+        )  # fmt: skip
+
+    def _table(self, name: str, build: Callable[..., Any]) -> Any:
+        return self._build(name, 0, self.tables.get(name, {}), build)
+
+    def _labelled(self, name: str, build: Callable[..., Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for index, table in enumerate(self.tables[name]):
+            label = str(table.get("label", table.get("id", "")))
+            if not label or label in found:
+                fault = f"label {label!r} is given twice" if label else "no label and no id"
+                raise self.error(f"{fault}; allowed: labels that differ", name, index, "label")
+            found[label] = self._build(name, index, {k: v for k, v in table.items() if k != "label"}, build)
+        return found
+
+    def _build(self, name: str, index: int, table: dict[str, Any], build: Callable[..., Any]) -> Any:
+        try:
+            return build(**table)
+        except (CommonwealError, TypeError, ValueError) as error:
+            # The key that the message names first is the one at fault; the others are allowed ones.
+            places = {key: re.search(rf"\b{re.escape(key)}\b", str(error)) for key in _keys(table)}
+            named = {key: place.start() for key, place in places.items() if place}
+            key = min(named, key=lambda k: named[k]) if named else ""
+            raise self.error(str(error), name, index, key) from error
+
+    def error(self, message: str, name: str, index: int, key: str = "") -> InvalidSuite:
+        """An error that names file, line and key."""
+        line = _line(self.text, name, index, key)
+        where = f"{self.source}, line {line}" if line else self.source
+        return InvalidSuite(f"{where}: {name}{f'.{key}' if key else ''}: {message}")
+
+
+def _keys(table: Mapping[str, Any]) -> list[str]:
+    """The keys of a table and of the tables in it."""
+    found = list(table)
+    for value in table.values():
+        for inner in value if isinstance(value, list) else [value]:
+            found += _keys(inner) if isinstance(inner, Mapping) else []
+    return found
+
+
+def _line(text: str, name: str, index: int, key: str) -> int:
+    """Line of `key` in the `index`-th table `name`, or of its heading; 0 where there is none."""
+    heading, seen, inside = 0, -1, False
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\[?\s*([\w.-]+)", line)
+        if header:
+            outer, _, inner = header[1].partition(".")
+            seen += outer == name and not inner
+            inside = outer == name and seen == index
+            if inside and not heading:
+                heading = number
+        if inside and key and re.search(rf"(^|[\s{{,\[.]){re.escape(key)}\s*(=|\])", line.split("#")[0]):
+            return number
+    return heading
+
+
+def _learner(steps: int = 40_000, worlds: int = 8, response_steps: int = 20_000, **ppo: Any) -> Learner:
+    return Learner(steps, worlds, response_steps, {k: tuple(v) if isinstance(v, list) else v for k, v in ppo.items()})
+
+
+def _dilemma(id: str, preset: str | None = None, parameters: Mapping[str, Any] | None = None) -> Dilemma:
+    return registry.make(id, preset, **(parameters or {}))
+
+
+def _stack(stack: list[dict[str, Any]] | None = None, **single: Any) -> tuple[Mapping[str, Any], ...]:
+    require(stack is None or not single, "keys beside stack", sorted(single), "either a stack or one id")
+    parts = stack if stack is not None else [single]
+    for part in parts:
+        require("id" in part, "an institution with keys", sorted(part), "an id and its parameters")
+        cls = registry.institution_class(part["id"])
+        # References are not known yet: 0.5 stands for each of them.
+        plain = _without_references(part)
+        cls.from_dict({k: v for k, v in plain.items() if k != "id"})
+    return tuple(parts)
+
+
+def _without_references(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return 0.5 if "reference" in value else {k: _without_references(v) for k, v in value.items()}
+    return value

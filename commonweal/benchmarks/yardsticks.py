@@ -1,0 +1,102 @@
+"""References of a dilemma as a record that can be kept: numbers, error bounds and trajectories."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal import registry
+from commonweal.agents.base import Policies
+from commonweal.envs.base import Dilemma
+from commonweal.evaluation import evaluate
+from commonweal.random import Streams, world_seeds
+from commonweal.references import References, Rule, Yardstick
+from commonweal.society import Society
+
+Array = NDArray[np.float64]
+WORLDS = 64  # for the mean trajectory of a yardstick
+SEED = 20_000
+
+
+@dataclass
+class _Scripted(Policies):
+    """All citizens follow one rule."""
+
+    society: Society
+    rule: Rule
+    rng: Streams
+    clock: int = 0
+
+    def act(
+        self,
+        observation: Mapping[str, NDArray[np.float32]],
+        mask: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> dict[str, Array]:
+        self.clock += 1
+        actions = {}
+        for name, group in self.society.groups.items():
+            columns: dict[str, Array] = {
+                signal.name: observation[name][..., group.signal_slice(signal.name)].astype(np.float64)
+                for _, signal in group.signals
+            }
+            chosen = self.rule(columns, self.rng.begin(self.clock, 0))
+            actions[name] = np.stack([chosen[action.name] for action in group.spaces], axis=-1)
+        return actions
+
+
+def trajectory(dilemma: Dilemma, rule: Rule) -> dict[str, list[float]]:
+    """Mean over worlds of every series when all follow `rule`, play by play."""
+    society = Society(dilemma, num_worlds=WORLDS)
+    seeds = world_seeds(SEED, WORLDS)
+    played = evaluate(society, _Scripted(society, rule, Streams(seeds, owner=1 << 21)), seeds)
+    return {name: np.nanmean(values, axis=1).tolist() for name, values in played.series.items()}
+
+
+def record(dilemma: Dilemma) -> dict[str, Any]:
+    """The references of `dilemma` as plain JSON, with the trajectory of each rule."""
+    found = dilemma.references()
+    return {
+        "dilemma": registry.describe(dilemma),
+        "selfish": _yardstick(dilemma, found.selfish),
+        "planner": _yardstick(dilemma, found.planner),
+        "payoff_range": found.payoff_range,
+        "corrective": {k: _yardstick(dilemma, v, play=False) for k, v in found.corrective.items()},
+        "others": {k: _yardstick(dilemma, v, play=False) for k, v in found.others.items()},
+        "facts": {k: float(v) for k, v in found.facts.items()},
+    }
+
+
+def _yardstick(dilemma: Dilemma, found: Yardstick, *, play: bool = True) -> dict[str, Any]:
+    return {
+        "welfare": found.welfare,
+        "kind": found.kind,
+        "error": found.error,
+        "epsilon": None if math.isnan(found.epsilon) else found.epsilon,
+        "selection": found.selection,
+        "detail": {k: float(v) for k, v in found.detail.items()},
+        "series": trajectory(dilemma, found.rule) if play and found.rule is not None else {},
+    }
+
+
+def restore(plain: Mapping[str, Any]) -> References:
+    """The references in a record; the rules themselves are not kept."""
+    one = _restored
+    return References(
+        one(plain["selfish"]),
+        one(plain["planner"]),
+        plain["payoff_range"],
+        {k: one(v) for k, v in plain["corrective"].items()},
+        {k: one(v) for k, v in plain["others"].items()},
+        plain["facts"],
+    )
+
+
+def _restored(plain: Mapping[str, Any]) -> Yardstick:
+    values = {k: v for k, v in plain.items() if k != "series"}
+    values["epsilon"] = math.nan if values["epsilon"] is None else values["epsilon"]
+    return Yardstick(**values)
