@@ -45,6 +45,11 @@ class Summary:
     record: Mapping[str, Any] | None
 
     @property
+    def laissez_faire(self) -> bool:
+        """Whether nothing is forbidden or paid."""
+        return all(plain["id"] == "laissez-faire" for plain in self.cell.config["institutions"])
+
+    @property
     def converged(self) -> bool | None:
         """Whether the gain of a best response is a small share of the gap; None: not known."""
         share = self.columns["gain_share"].value

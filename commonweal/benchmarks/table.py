@@ -34,7 +34,8 @@ def text(value: Estimate, form: str) -> str:
 
 def _short(value: float, form: str) -> str:
     shown = form.format(value).replace("inf", "∞")
-    return shown[1:] if shown.startswith("-") and not shown.strip("-0.%") else shown
+    zero = not shown.strip("-0.%")
+    return shown.removeprefix("-") if zero else shown.replace("-", "−")
 
 
 def marks(summary: Summary) -> str:
