@@ -15,7 +15,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 from commonweal.envs.base import Dilemma
 from commonweal.errors import InvalidAction, require
 from commonweal.interfaces.assembly import Layer, assemble, fresh_seed
-from commonweal.interfaces.rendering import RENDER_MODES, Renderer
+from commonweal.interfaces.rendering import RENDER_MODES, Renderer, check_render_mode
 from commonweal.interfaces.spaces import Face
 from commonweal.society import Society, Transition
 
@@ -24,7 +24,7 @@ Infos = dict[str, dict[str, Any]]
 FACE_OPTIONS = ("continuous", "discrete", "render_mode")
 
 
-class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):
+class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type: ignore[misc]
     """A society of one world as a PettingZoo parallel environment.
 
     Agents are named after their group, `citizen_0`, `citizen_1`, ... and stay the same to the end
@@ -52,7 +52,7 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):
     ) -> None:
         require(society.num_worlds == 1, "num_worlds", society.num_worlds, "1")
         require(not society.autoreset, "autoreset", society.autoreset, "False")
-        require(render_mode in (None, *RENDER_MODES), "render_mode", render_mode, f"None, {', '.join(RENDER_MODES)}")
+        check_render_mode(render_mode)
         self.society = society
         self.metadata = {
             "name": society.dilemma.id.replace("-v", "_v"),
@@ -64,7 +64,8 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):
         self.transition: Transition | None = None
         self.faces = {name: Face(group, continuous, discrete) for name, group in society.groups.items()}
         self.members = {
-            name: [f"{singular(name)}_{i}" for i in range(group.size)] for name, group in society.groups.items()
+            name: [f"{singular(name)}_{i}" for i in range(group.size)]
+            for name, group in society.groups.items()
         }
         self.possible_agents = [agent for members in self.members.values() for agent in members]
         self.agents: list[str] = []
@@ -117,7 +118,9 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):
             raise InvalidAction("no episode is under way; call reset() first")
         if actions.keys() != self._everyone:
             wrong = sorted(self._everyone ^ set(actions))
-            raise InvalidAction(f"actions of {sorted(actions)} (amiss: {wrong}); allowed: {self.possible_agents}")
+            raise InvalidAction(
+                f"actions of {sorted(actions)} (amiss: {wrong}); allowed: {self.possible_agents}"
+            )
         columns = {
             name: self.faces[name].decode([actions[agent] for agent in members], 1)
             for name, members in self.members.items()
@@ -143,7 +146,7 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):
         return result
 
     def _observations(self) -> Observations:
-        observations = {}
+        observations: Observations = {}
         for name, members in self.members.items():
             observations.update(zip(members, self.society.observation[name][0], strict=True))
         return observations

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.errors import require
 from commonweal.society import Society, Transition
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ RENDER_MODES = ("human", "rgb_array")
 MOST_LINES = 3
 SIZE = (10.0, 3.4)
 RESOLUTION = 80
+
+
+def check_render_mode(mode: str | None, allowed: tuple[str, ...] = RENDER_MODES) -> None:
+    """Raise `InvalidParameter` unless `mode` is None or allowed."""
+    require(mode is None or mode in allowed, "render_mode", mode, f"None, {', '.join(allowed)}")
 
 
 class Renderer:

@@ -6,9 +6,10 @@
 | several of them | `MultiDiscrete` | |
 | several of them, at most 256 joint options | `Discrete` over the joint options | `discrete=True` |
 | continuous numbers | `Box` of their ranges | |
-| choices beside continuous numbers | `Box`; a choice of L is `min(floor(L x), L - 1)`, x in [0, 1] | `continuous=True` |
+| choices beside continuous numbers | `Box`, choices on [0, 1] | `continuous=True` |
 
-`continuous=True` also turns choices alone into a `Box`, for learners that know no other.
+In a `Box` a choice of L is `min(floor(L x), L - 1)` for x in [0, 1]. `continuous=True` also
+turns choices alone into a `Box`, for learners that know no other.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Face:
     def __init__(self, group: Group, continuous: bool = False, discrete: bool = False) -> None:
         require(not (continuous and discrete), "continuous and discrete", (True, True), "at most one")
         if not group.actions or not group.signals:
-            raise UnsupportedSpace(f"{group.name} has no action or no observation columns; allowed: some of each")
+            raise UnsupportedSpace(
+                f"{group.name} has no action or no observation columns; allowed: some of each"
+            )
         self.group = group
         self.sizes = np.array([action.space.size for action in group.spaces], np.int64)
         numbers = [action.name for action in group.spaces if not action.space.size]
@@ -111,7 +114,9 @@ class Face:
         try:
             array = np.asarray(actions, np.float64).reshape(shape)
         except (TypeError, ValueError):
-            raise InvalidAction(f"actions of {group.name} are {actions!r}; allowed: {shape} numbers") from None
+            raise InvalidAction(
+                f"actions of {group.name} are {actions!r}; allowed: {shape} numbers"
+            ) from None
         if self.kind == "joint":
             return self._split(array)
         return self._from_box(array) if self.kind == "box" else array
@@ -119,7 +124,9 @@ class Face:
     def _split(self, array: Array) -> Array:
         joint = math.prod(self.sizes.tolist())
         if not ((array >= 0) & (array < joint) & (array == np.rint(array))).all():
-            raise InvalidAction(f"actions of {self.group.name} are {array}; allowed: whole numbers 0 to {joint - 1}")
+            raise InvalidAction(
+                f"actions of {self.group.name} are {array}; allowed: whole numbers 0 to {joint - 1}"
+            )
         parts = np.unravel_index(array[..., 0].astype(np.intp), self.sizes.tolist())
         return np.stack(parts, axis=-1).astype(np.float64)
 

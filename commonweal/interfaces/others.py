@@ -1,0 +1,75 @@
+"""The agents that a face of one group, or of one learner, does not show: they act by given policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.agents.base import Policies
+from commonweal.errors import UnknownName, require
+from commonweal.society import Society
+
+Array = NDArray[np.float64]
+# Observation `(B, n, D)` and mask `(B, n, M)` or None of a group -> action columns `(B, n, C)`.
+GroupPolicy = Callable[[NDArray[np.float32], NDArray[np.bool_] | None], Array]
+Others = Policies | Mapping[str, GroupPolicy] | None
+
+
+class OtherAgents:
+    """Asks the given policies for the actions of the groups that the learner does not control.
+
+    Args:
+        society: whose groups they are.
+        policies: an object with `act(observation, mask)`, or a function for each group by name.
+        needed: groups that must be answered for.
+
+    Raises:
+        InvalidParameter: nobody acts for a needed group.
+        UnknownName: a policy for a group that does not exist; names the nearest.
+    """
+
+    def __init__(self, society: Society, policies: Others, needed: list[str]) -> None:
+        self.society = society
+        self.needed = needed
+        self.policies = policies
+        if isinstance(policies, Mapping):
+            for name in policies:
+                if name not in society.groups:
+                    raise UnknownName("group", name, society.groups)
+        given: list[str] = (
+            list(policies) if isinstance(policies, Mapping) else needed if policies is not None else []
+        )
+        lacking = [name for name in needed if name not in given]
+        require(not lacking, "policies", given, f"a policy for each of {needed}; {lacking} lack one")
+
+    def act(self) -> dict[str, Array]:
+        """Action columns of the needed groups, from what the society shows now."""
+        observation, mask = self.society.observation, self.society.mask
+        if not self.needed or self.policies is None:
+            return {}
+        if isinstance(self.policies, Mapping):
+            return {
+                name: np.asarray(
+                    self.policies[name](observation[name], mask[name] if mask else None), np.float64
+                )
+                for name in self.needed
+            }
+        actions = self.policies.act(observation, mask)
+        return {name: actions[name] for name in self.needed}
+
+
+def learning_group(society: Society, group: str | None) -> str:
+    """The group that learns: the only one of the citizens unless named.
+
+    Raises:
+        InvalidParameter: there are several groups of citizens and none was named.
+    """
+    citizens = [name for name, group_ in society.groups.items() if group_.citizens]
+    if group is None:
+        require(len(citizens) == 1, "group", group, f"one of {list(society.groups)}")
+        return citizens[0]
+    if group not in society.groups:
+        raise UnknownName("group", group, society.groups)
+    return group
