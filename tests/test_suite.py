@@ -115,7 +115,8 @@ def test_errors_name_line_and_key(old, new, line, says):
 
 @pytest.mark.parametrize("table", ["dilemma", "institution"])
 def test_a_study_needs_both_axes(table):
-    text = f"[[{table}]]\nid = 'fishery-v0'\n" if table == "dilemma" else f"[[{table}]]\nstack = []\nlabel = 'x'\n"
+    inside = "id = 'fishery-v0'" if table == "dilemma" else "stack = []\nlabel = 'x'"
+    text = f"[[{table}]]\n{inside}\n"
     with pytest.raises(InvalidSuite, match="there is no table"):
         parse(text)
 

@@ -71,15 +71,13 @@ def _train(cell: Cell, folder: Path, listen: Listener) -> PPO:
         except (CorruptCheckpoint, StorageError):
             learner, curves = None, []  # nothing to go on from: start anew
     if learner is None:
-        ppo = {k: tuple(v) if isinstance(v, list) else v for k, v in options["ppo"].items()}
+        ppo: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options["ppo"].items()}
         society = cell.society(replicates * options["worlds"])
         learner = PPO(society, PPOConfig(**ppo), replicates=replicates, seed=cell.config["seed"])
 
     def remember(info: Mapping[str, Any]) -> None:
         steps, welfare = info["steps"], info["welfare"]
-        curves.extend(
-            {"steps": steps, "replicate": r, "welfare": float(w)} for r, w in enumerate(welfare)
-        )
+        curves.extend({"steps": steps, "replicate": r, "welfare": float(w)} for r, w in enumerate(welfare))
         listen("training", steps / options["steps"], float(np.mean(welfare)))
 
     every = -(-options["steps"] // CHECKPOINTS)
@@ -150,4 +148,5 @@ def _flows(result: Evaluation, replicates: int) -> list[Row]:
         names = {"institution": institution, "purpose": purpose, "payer": payer, "payee": payee}
         for r, value in enumerate(amount.reshape(replicates, -1).mean(axis=1)):
             rows.append({**names, "replicate": r, "amount": float(value)})
-    return rows or [{"institution": "", "purpose": "", "payer": "", "payee": "", "replicate": 0, "amount": 0.0}]
+    nothing = dict.fromkeys(("institution", "purpose", "payer", "payee"), "")
+    return rows or [{**nothing, "replicate": 0, "amount": 0.0}]

@@ -17,9 +17,7 @@ Method = Literal["exact", "trained"]
 FRESH = 1 << 41  # added to the study's seed for the worlds and weights of a trained response
 
 
-def deviation_gain(
-    cell: Cell, learner: PPO, seeds: NDArray[np.uint64], listen: Any
-) -> tuple[Array, Method]:
+def deviation_gain(cell: Cell, learner: PPO, seeds: NDArray[np.uint64], listen: Any) -> tuple[Array, Method]:
     """Gain of agent 0 of each replicate in its own discounted utility, `(R,)`, and how it was found."""
     try:
         return exact_gain(cell, learner), "exact"

@@ -85,7 +85,7 @@ def _reference(axes: Axes, value: float, error: float, name: str, dashes: str, c
 def _interval(axes: Axes, row: int, low: float, high: float, value: float, **marker: Any) -> None:
     ends = np.clip([low, high], *axes.get_xlim())
     axes.plot(ends, [row, row], color=INK, linewidth=1.6, zorder=3)
-    style = {"marker": "o", "markersize": 6.5, "color": BLUE, "markeredgecolor": INK} | marker
+    style: dict[str, Any] = {"marker": "o", "markersize": 6.5, "color": BLUE, "markeredgecolor": INK} | marker
     axes.plot([value], [row], linestyle="none", zorder=4, **style)
 
 
@@ -104,8 +104,8 @@ def efficiency(summaries: Sequence[Summary]) -> str:
             axes.axvline(e.value, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
         for row, (summary, e) in enumerate(zip(summaries, found, strict=True)):
             shape = "D" if "oracle" in summary.information else "o"
-            open_ = summary.converged is False
-            _interval(axes, row, e.low, e.high, e.value, marker=shape, markerfacecolor="white" if open_ else BLUE)
+            face = "white" if summary.converged is False else BLUE
+            _interval(axes, row, e.low, e.high, e.value, marker=shape, markerfacecolor=face)
 
     return draw(paint, _height(len(summaries)), f"Efficiency on {summaries[0].cell.dilemma}")
 
@@ -194,8 +194,8 @@ def _ends(axes: Axes, lines: Sequence[tuple[str, float, str]]) -> None:
     for name, y, colour in sorted(lines, key=lambda line: line[1]):
         placed = max(y, placed + space, low)
         axes.annotate(
-            name, (1.0, placed), xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points",
-            color=colour, va="center", fontsize=8.5, annotation_clip=False,
+            name, (1.0, placed), xycoords=("axes fraction", "data"), xytext=(3, 0),
+            textcoords="offset points", color=colour, va="center", fontsize=8.5, annotation_clip=False,
         )  # fmt: skip
 
 

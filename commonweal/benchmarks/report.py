@@ -44,20 +44,24 @@ def _page(store: Store, summaries: list[Summary]) -> str:
     css = (resources.files("commonweal.benchmarks") / "report.css").read_text()
     study = store.config["study"]
     missing = len(store.config["cells"]) - len(summaries)
-    title = f"{escape(study['name'])}: institutions in {len(dilemmas)} social dilemma{'s' * (len(dilemmas) > 1)}"
+    number = f"{len(dilemmas)} social dilemma{'s' * (len(dilemmas) > 1)}"
+    title = f"{escape(study['name'])}: institutions in {number}"
+    definitions = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in DEFINITIONS.items())
     sections = [
         f"<h1>{title}</h1><p class=lead>{INTRODUCTION}</p>",
         f"<p><span class=flag>{missing} cells are missing</span></p>" if missing else "",
         _headline(dilemmas, store),
         _section("All measures", "measures", *[_measures(cells) for cells in dilemmas]),
-        _section("Welfare between the two references", "welfare", _pair([_welfare(c, store) for c in dilemmas])),
+        _section("Welfare and its references", "welfare", _pair([_welfare(c, store) for c in dilemmas])),
         _section("Learning", "learning", *[_learning(cells, store) for cells in dilemmas]),
         _section("The stock", "stock", *[_stock(cells, store) for cells in dilemmas]),
         _section("Who pays whom", "money", _pair([_money(cells, store) for cells in dilemmas])),
         _section("What a deviation would still gain", "gains", _pair([_gains(cells) for cells in dilemmas])),
         _section("References", "references", *[_references(cells) for cells in dilemmas]),
-        _section("Definitions", "", "<dl>", *[f"<dt>{k}</dt><dd>{v}</dd>" for k, v in DEFINITIONS], "</dl>"),
-        _section("What not to conclude", "", "<ul>", *[f"<li>{line}</li>" for line in NOT_TO_CONCLUDE], "</ul>"),
+        _section("Definitions", "", f"<dl>{definitions}</dl>"),
+        _section(
+            "What not to conclude", "", f"<ul>{''.join(f'<li>{line}</li>' for line in NOT_TO_CONCLUDE)}</ul>"
+        ),
         _section("Configuration", "configuration", _configuration(store, summaries)),
     ]
     return (
@@ -99,11 +103,11 @@ def _headline(dilemmas: list[list[Summary]], store: Store) -> str:
     for label in labels:
         found = [by_cell.get((cells[0].cell.dilemma, label)) for cells in dilemmas]
         told = next((s.information for s in found if s), "")
-        information = f"<small>sees {escape(told)}</small>" if told != "none" else "<small>sees nothing</small>"
+        information = f"<small>sees {escape(told) if told != 'none' else 'nothing'}</small>"
         cells_ = "".join(f"<td>{_score(s)}</td>" for s in found)
         rows.append(f"<tr><th scope=row>{escape(label)}{information}</th>{cells_}</tr>")
     matrix = (
-        f'<div class=scroll><table class=matrix><thead><tr><th scope=col>institution</th>{head}</tr></thead>'
+        f"<div class=scroll><table class=matrix><thead><tr><th scope=col>institution</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
     drawn = [
@@ -117,7 +121,8 @@ def _column_head(first: Summary) -> str:
     found = first.references
     if found is None:
         return f"{name}<small>no references</small>"
-    return f"{name}<small>selfish W {found.selfish.welfare:.4g}</small><small>planner W {found.planner.welfare:.4g}</small>"
+    low, high = found.selfish.welfare, found.planner.welfare
+    return f"{name}<small>selfish W {low:.4g}</small><small>planner W {high:.4g}</small>"
 
 
 def _score(summary: Summary | None) -> str:
@@ -148,9 +153,13 @@ def _measures(cells: list[Summary]) -> str:
         inside = "".join(f"<td>{_broken(value)}</td>" for value in shown)
         method = f"<small>response {summary.gain_method}</small>"
         rows.append(f"<tr><th scope=row>{escape(summary.cell.institution)}{method}</th>{inside}</tr>")
+    return _table(cells[0].cell.dilemma, f"<th scope=col>institution</th>{head}", rows)
+
+
+def _table(title: str, head: str, rows: Sequence[str]) -> str:
     return (
-        f"<h3>{escape(cells[0].cell.dilemma)}</h3><div class=scroll><table><thead><tr><th scope=col>institution"
-        f"</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<h3>{escape(title)}</h3><div class=scroll><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -193,11 +202,13 @@ def _stock(cells: list[Summary], store: Store) -> str:
     if "final_stock" not in cells[0].columns:
         return ""
     record = cells[0].record or {}
-    known = {k: record[k]["series"]["stock"] for k in ("selfish", "planner") if record.get(k, {}).get("series")}
+    played = {k: record[k]["series"] for k in ("selfish", "planner") if k in record}
+    known = {k: series["stock"] for k, series in played.items() if series}
     runs = [_pivot(store.rows(s.cell, "series"), "play", "stock")[1] for s in cells]
     limit = 1.05 * max([float(np.nanmax(r)) for r in runs] + [max(line) for line in known.values()])
     drawn = [
-        figures.trajectory(s.cell.institution, r, known, limit, "stock") for s, r in zip(cells, runs, strict=True)
+        figures.trajectory(s.cell.institution, r, known, limit, "stock")
+        for s, r in zip(cells, runs, strict=True)
     ]
     return _panels(cells[0].cell.dilemma, drawn)
 
@@ -233,11 +244,9 @@ def _references(cells: list[Summary]) -> str:
         inside = "".join(f"<td>{escape(value)}</td>" for value in values)
         rows.append(f"<tr><th scope=row>{escape(name)}</th>{inside}</tr>")
     facts = ", ".join(f"{escape(k.replace('_', ' '))} {v:.4g}" for k, v in found.facts.items())
-    heads = "".join(f"<th scope=col>{h}</th>" for h in ("W", "error", "epsilon", "kind", "selection", "detail"))
-    return (
-        f"<h3>{escape(cells[0].cell.dilemma)}</h3><div class=scroll><table><thead><tr><th></th>{heads}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>" + (f"<p class=note>{facts}</p>" if facts else "")
-    )
+    names = ("", "W", "error", "epsilon", "kind", "selection", "detail")
+    head = "".join(f"<th scope=col>{name}</th>" for name in names)
+    return _table(cells[0].cell.dilemma, head, rows) + (f"<p class=note>{facts}</p>" if facts else "")
 
 
 def _configuration(store: Store, summaries: list[Summary]) -> str:
@@ -245,5 +254,7 @@ def _configuration(store: Store, summaries: list[Summary]) -> str:
     parts = [f"<pre>{escape(json.dumps(provenance, indent=1))}</pre>"]
     for summary in summaries:
         config = escape(json.dumps(summary.cell.config, indent=1))
-        parts.append(f"<details><summary>{escape(summary.cell.folder)}</summary><pre>{config}</pre></details>")
+        parts.append(
+            f"<details><summary>{escape(summary.cell.folder)}</summary><pre>{config}</pre></details>"
+        )
     return "".join(parts)

@@ -61,7 +61,8 @@ def bootstrap(
     """
     values = np.asarray(scores, np.float64)
     require(0.0 < level < 1.0, "level", level, "between 0 and 1")
-    require(values.ndim == 2 and len(values) > 0, "scores.shape", values.shape, "(runs, tasks), 1 run or more")
+    filled = values.ndim == 2 and len(values) > 0
+    require(filled, "scores.shape", values.shape, "(runs, tasks), 1 run or more")
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, len(values), (repetitions, *values.shape))
     redrawn = np.take_along_axis(values[None], drawn, axis=1)

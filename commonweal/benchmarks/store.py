@@ -33,7 +33,9 @@ from commonweal.errors import StorageError
 from commonweal.storage import write_atomically, write_text
 
 Row = dict[str, Any]
-PACKAGES = ("commonweal", "numpy", "scipy", "torch", "pettingzoo", "gymnasium", "numba", "pyarrow", "matplotlib")
+PACKAGES = (
+    "commonweal", "numpy", "scipy", "torch", "pettingzoo", "gymnasium", "numba", "pyarrow", "matplotlib",
+)  # fmt: skip
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -111,9 +111,7 @@ class Suite:
 
     def cells(self, references: Callable[[Dilemma], References]) -> list[Cell]:
         """The grid, dilemma by dilemma; `references` is asked only where a parameter needs it."""
-        return [
-            self.cell(name, label, references) for name in self.dilemmas for label in self.institutions
-        ]
+        return [self.cell(name, label, references) for name in self.dilemmas for label in self.institutions]
 
     def cell(self, name: str, label: str, references: Callable[[Dilemma], References]) -> Cell:
         """The cell of a dilemma and an institution, by label."""
@@ -215,7 +213,8 @@ class _Reader:
             given = self.tables.get(name, {} if wanted is dict else None)
             if not isinstance(given, wanted) or (wanted is list and not given):
                 form = f"one or more [[{name}]]" if wanted is list else f"one [{name}]"
-                raise self.error(f"there is no table [[{name}]]" if given is None else f"allowed: {form}", name, 0)
+                fault = f"there is no table [[{name}]]; " if given is None else ""
+                raise self.error(f"{fault}allowed: {form}", name, 0)
         return Suite(
             self._table("study", Study), self._table("learner", _learner),
             self._labelled("dilemma", _dilemma), self._labelled("institution", _stack),
@@ -277,7 +276,8 @@ def _line(text: str, name: str, index: int, key: str) -> int:
 
 
 def _learner(steps: int = 40_000, worlds: int = 8, response_steps: int = 20_000, **ppo: Any) -> Learner:
-    return Learner(steps, worlds, response_steps, {k: tuple(v) if isinstance(v, list) else v for k, v in ppo.items()})
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in ppo.items()}
+    return Learner(steps, worlds, response_steps, values)
 
 
 def _dilemma(id: str, preset: str | None = None, parameters: Mapping[str, Any] | None = None) -> Dilemma:

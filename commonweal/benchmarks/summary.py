@@ -67,7 +67,8 @@ def _summary(cell: Cell, store: Store) -> Summary:
     path = reference_path(dilemma, store)
     record = read_json(path) if path.exists() else None
     references = None if record is None else restore(record)
-    columns = {name: estimate(column(rows, name)) for name, value in rows[0].items() if isinstance(value, float)}
+    numbers = [name for name, value in rows[0].items() if isinstance(value, float)]
+    columns = {name: estimate(column(rows, name)) for name in numbers}
     if references is not None:
         columns["efficiency"] = efficiency_estimate(columns["welfare"], references)
     stack = [registry.institution_from(plain) for plain in cell.config["institutions"]]

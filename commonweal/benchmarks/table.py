@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from commonweal.benchmarks.statistics import Estimate
@@ -19,9 +20,9 @@ COLUMNS = (
     ("gain_share", "best-response gain", "{:.1%}"),
 )
 NOTE = (
-    "Interquartile means over {replicates} replicates with 95% bootstrap intervals. Efficiency: 0 selfish "
-    f"equilibrium, 1 planner. Gain: share of that gap; * above {CONVERGED:.0%}: not converged; † trained, "
-    "a lower bound."
+    "Below each institution: what it sees. Interquartile means over {replicates} replicates, below each the "
+    "ends of its 95% bootstrap interval. Efficiency: 0 selfish equilibrium, 1 planner. Gain: share of that "
+    f"gap; * above {CONVERGED:.0%}: not converged; † trained, a lower bound."
 )
 
 
@@ -40,17 +41,19 @@ def _short(value: float, form: str) -> str:
 
 def marks(summary: Summary) -> str:
     """What must be said beside a gain."""
-    return ("" if summary.converged in (True, None) else " *") + (" †" if summary.gain_method == "trained" else "")
+    far = " *" if summary.converged is False else ""
+    return far + (" †" if summary.gain_method == "trained" else "")
 
 
 def table(summaries: Sequence[Summary], title: str) -> Table:
-    """One row per cell."""
+    """Two lines per cell, within 80 characters."""
     replicates = max((s.replicates for s in summaries), default=0)
-    shown = Table(title=title, caption=NOTE.format(replicates=replicates), title_justify="left", caption_justify="left")
+    note = NOTE.format(replicates=replicates)
+    shown = Table(title=title, caption=note, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    shown.title_justify = shown.caption_justify = "left"
     shown.add_column("institution")
-    shown.add_column("information")
     for _, heading, _ in COLUMNS:
-        shown.add_column(heading, justify="right")
+        shown.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     dilemma = None
     for summary in summaries:
         if summary.cell.dilemma != dilemma:
@@ -60,6 +63,8 @@ def table(summaries: Sequence[Summary], title: str) -> Table:
         cells = []
         for name, _, form in COLUMNS:
             value = summary.columns.get(name, Estimate(np.nan, np.nan, np.nan))
-            cells.append(text(value, form) + (marks(summary) if name == "gain_share" else ""))
-        shown.add_row(summary.cell.institution, summary.information, *cells)
+            main, _, interval = text(value, form).partition(" ")
+            mark = marks(summary) if name == "gain_share" else ""
+            cells.append(f"{main}{mark}\n{interval.strip('[]').replace(', ', '…')}")
+        shown.add_row(f"{summary.cell.institution}\n[dim]{summary.information}[/dim]", *cells)
     return shown

@@ -1,0 +1,217 @@
+"""A dilemma on the screen: parameters, columns, references, and what its references look like."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from commonweal import registry
+from commonweal.benchmarks.yardsticks import record
+from commonweal.envs.base import Dilemma
+from commonweal.errors import NotExact
+from commonweal.parameters import Parameters
+from commonweal.society import Society
+from commonweal.spaces import Choice, Real
+from commonweal.storage import write_atomically
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def first_line(thing: object) -> str:
+    """The first sentence of a docstring, on one line."""
+    told = inspect.getdoc(thing) or ""
+    return " ".join(told.split("\n\n")[0].split())
+
+
+def attributes(cls: type) -> dict[str, str]:
+    """What the docstring's `Attributes` section says of each name."""
+    told = inspect.getdoc(cls) or ""
+    section = re.search(r"^Attributes:\n((?:[ \t]+.*\n?|\n)+)", told, re.MULTILINE)
+    found: dict[str, str] = {}
+    name = ""
+    for line in section[1].splitlines() if section else []:
+        start = re.match(r"    (\w+): (.*)", line)
+        if start:
+            name = start[1]
+            found[name] = start[2]
+        elif name and line.strip():
+            found[name] += " " + line.strip()
+    return found
+
+
+def sparkline(values: Sequence[float] | NDArray[np.float64], top: float, width: int = 60) -> str:
+    """Values from 0 to `top` as one line of blocks, averaged down to `width`."""
+    parts = np.array_split(np.asarray(values, np.float64), min(width, len(values)))
+    level = np.clip([part.mean() / top for part in parts], 0.0, 1.0)
+    return "".join(BLOCKS[round(float(x) * (len(BLOCKS) - 1))] for x in level)
+
+
+def show(dilemma: Dilemma, console: Console, out: Path | None = None) -> None:
+    """Print everything; the picture goes to `out` where a folder is given."""
+    console.print(Text(f"{dilemma.id}: {first_line(type(dilemma))}", style="bold"))
+    console.print(_parameters(dilemma), _columns(dilemma))
+    try:
+        with console.status("references"):
+            found = record(dilemma)
+    except (NotExact, NotImplementedError) as error:
+        console.print(f"references: none ({error or 'not implemented'})")
+        return
+    console.print(_references(found), _facts(found))
+    series = {k: found[k]["series"] for k in ("selfish", "planner") if found[k]["series"]}
+    if not series:
+        return
+    paths = list(series.values())
+    differing = [name for name in paths[0] if paths[0][name] != paths[-1][name]]
+    console.print(_sparklines(series, (differing or list(paths[0]))[0]))
+    if out is not None:
+        path = out / f"{dilemma.id}.png"
+        write_atomically(path, lambda file: file.write(picture(dilemma.id, series)))
+        console.print(f"picture: {path}")
+
+
+def _parameters(part: Parameters) -> Table:
+    told = attributes(type(part))
+    table = Table(title="parameters", title_justify="left")
+    for heading in ("name", "value", "default", "meaning"):
+        table.add_column(heading)
+    plain = part.to_dict()
+    for field in fields(part):
+        value, default = _short(plain[field.name]), _short(field.default)
+        table.add_row(field.name, value, "" if value == default else default, told.get(field.name, ""))
+    return table
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _columns(dilemma: Dilemma) -> Table:
+    table = Table(title="columns and conduct", title_justify="left")
+    for heading in ("kind", "group", "name", "unit", "range"):
+        table.add_column(heading)
+    for name, group in Society(dilemma).groups.items():
+        for action in group.spaces:
+            table.add_row(
+                "action", name, action.name, getattr(action.space, "unit", ""), _range(action.space)
+            )
+        for _, signal in group.signals:
+            table.add_row("observation", name, signal.name, signal.unit, f"{signal.low:g} to {signal.high:g}")
+    for name, conduct in dilemma.conducts.items():
+        marks = [word for word in ("limitable", "dyadic", "oracle") if getattr(conduct, word)]
+        table.add_row("conduct", "", name, conduct.unit, ", ".join(marks))
+    return table
+
+
+def _range(space: Choice | Real) -> str:
+    if isinstance(space, Choice):
+        return " | ".join(space.labels)
+    levels = f", {space.levels} levels" if space.levels else ""
+    return f"{space.low:g} to {space.high:g}{levels}"
+
+
+def _references(found: dict[str, Any]) -> Table:
+    table = Table(title="references", title_justify="left")
+    for heading in ("name", "W", "error", "epsilon", "kind", "selection", "detail"):
+        table.add_column(heading)
+    named = {k: found[k] for k in ("selfish", "planner")}
+    named |= {f"corrective tax on {k}": v for k, v in found["corrective"].items()} | found["others"]
+    for name, stick in named.items():
+        epsilon = "" if stick["epsilon"] is None else f"{stick['epsilon']:.3g}"
+        detail = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in stick["detail"].items())
+        table.add_row(
+            name,
+            f"{stick['welfare']:.5g}",
+            f"{stick['error']:.2g}",
+            epsilon,
+            stick["kind"],
+            stick["selection"],
+            detail,
+        )
+    return table
+
+
+def _facts(found: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.5g}" for name, value in found["facts"].items())
+
+
+def _sparklines(series: dict[str, dict[str, list[float]]], name: str) -> Group:
+    lines = {k: v[name] for k, v in series.items()}
+    low, high = min(min(v) for v in lines.values()), max(max(v) for v in lines.values())
+    low = min(low, 0.0)
+    shown = [Text(f"{name} in the course of an episode, from {low:.4g} to {high:.4g}")]
+    for who, values in lines.items():
+        shown.append(
+            Text(f"  {who:8} {sparkline(np.array(values) - low, high - low or 1.0)} {values[-1]:.4g}")
+        )
+    return Group(*shown)
+
+
+def picture(title: str, series: dict[str, dict[str, list[float]]]) -> bytes:
+    """A PNG of every series under both references, one panel each."""
+    import io
+
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from commonweal.benchmarks.figures import GREEN, RED, STYLE
+
+    names = list(next(iter(series.values())))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.2 * len(names), 2.8), layout="constrained")
+        for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names, strict=True):
+            for who, dashes, colour in (("selfish", "--", RED), ("planner", "-", GREEN)):
+                if who in series:
+                    axes.plot(series[who][name], linestyle=dashes, color=colour, label=who)
+            axes.set(title=name, xlabel="play")
+            axes.margins(x=0)
+        figure.axes[0].legend(frameon=False)
+        figure.suptitle(title)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=160)
+    return file.getvalue()
+
+
+def listing() -> Group:
+    """All dilemmas and institutions, one line each."""
+    tables = []
+    for title, names, find in (
+        ("dilemmas", registry.DILEMMAS, registry.dilemma_class),
+        ("institutions", registry.INSTITUTIONS, registry.institution_class),
+    ):
+        table = Table(title=title, title_justify="left", show_header=False, box=None, title_style="bold")
+        for name in names:
+            table.add_row(name, first_line(find(name)))  # type: ignore[operator]
+        tables.append(table)
+    return Group(*tables)
+
+
+def fits() -> Table:
+    """Which institution fits which dilemma; where one does not, the reasons stand below."""
+    from commonweal.compatibility import matrix
+
+    found = matrix()
+    table = Table(title="who goes with whom", title_justify="left")
+    table.add_column("institution")
+    for dilemma in found:
+        table.add_column(dilemma, justify="center")
+    reasons = []
+    for name in registry.INSTITUTIONS:
+        marks = []
+        for dilemma in found:
+            stack, reason = found[dilemma][name]
+            marks.append("–" if stack is None else "yes")
+            reasons += [f"{name} on {dilemma}: {reason}"] if stack is None else []
+        table.add_row(name, *marks)
+    table.caption = "\n".join(reasons)
+    table.caption_justify = "left"
+    return table

@@ -1,0 +1,78 @@
+import subprocess
+import sys
+
+import pytest
+
+from commonweal.benchmarks.show import attributes, sparkline
+from commonweal.cli import main
+from commonweal.envs.public_goods import PublicGoods
+from tests.small_study import run_small
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    return stopped.value.code
+
+
+def test_list_names_everything(capsys):
+    assert run("list") == 0
+    told = capsys.readouterr().out
+    for name in ("fishery-v0", "fish_war-v0", "taxation", "quota", "peer-sanctions"):
+        assert name in told
+
+
+def test_list_matrix_gives_reasons(capsys):
+    assert run("list", "--matrix") == 0
+    assert "cannot be limited" in " ".join(capsys.readouterr().out.split())
+
+
+def test_show(capsys, tmp_path):
+    assert run("show", "public_goods-v0", "--out", str(tmp_path)) == 0
+    told = capsys.readouterr().out
+    for text in ("marginal_return", "contribution", "selfish", "1280", "planner"):
+        assert text in told
+    assert (tmp_path / "public_goods-v0.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("show", "fisheri-v0"), "did you mean 'fishery-v0'"),
+        (("show", "public_goods-v0", "--preset", "none"), "unknown preset"),
+        (("run", "quik"), "did you mean 'quick'"),
+        (("run", "missing.toml"), "cannot be read"),
+        (("report", "missing"), "cannot read"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_two(capsys, arguments, says):
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+def test_report(capsys, tmp_path):
+    run_small(tmp_path)
+    assert run("report", str(tmp_path)) == 0
+    told = capsys.readouterr().out
+    assert "laissez-faire" in told
+    assert (tmp_path / "report.html").exists()
+
+
+def test_as_a_module():
+    told = subprocess.run([sys.executable, "-m", "commonweal", "--help"], capture_output=True, text=True)
+    assert told.returncode == 0
+    assert "verify" in told.stdout
+
+
+def test_sentences_come_from_the_docstring():
+    told = attributes(PublicGoods)
+    assert told["marginal_return"].startswith("m, what each citizen gets of a unit contributed")
+    assert set(told) >= {"num_agents", "endowment", "rounds"}
+
+
+def test_sparkline():
+    assert sparkline([0.0, 0.5, 1.0], 1.0) == "▁▅█"
+    assert len(sparkline(range(1000), 999.0, width=40)) == 40
