@@ -54,7 +54,9 @@ class Constitution:
         self._check_worlds(dilemma, num_worlds, type(dilemma).__name__)
         for inst in institutions:
             self._check_worlds(inst, num_worlds, type(inst).__name__)
-        self._per_world = {id(part): self._has_worlds(part, num_worlds) for part in (dilemma, *institutions)}
+        # By name, not by identity: a society may be copied or sent to another process.
+        parts = {"dilemma": dilemma, **by_name}
+        self._per_world = {name: self._has_worlds(part, num_worlds) for name, part in parts.items()}
 
     def _fit(self, inst: Institution, charter: Charter, rights: dict[str, str]) -> None:
         """Raise `IncompatibleInstitution` unless what `inst` needs is there."""
@@ -121,14 +123,14 @@ class Constitution:
 
     def initial_dilemma(self, rng: Streams, index: NDArray[np.intp]) -> Any:
         """Fresh dilemma states of the worlds `index`."""
-        if self._per_world[id(self.dilemma)]:
+        if self._per_world["dilemma"]:
             # Parameters per world have the full batch axis: draw for all, keep those asked for.
             return take(self.dilemma.initial(rng), index)
         return self.dilemma.initial(rng.take(index))
 
     def initial_institution(self, inst: Institution, rng: Streams, index: NDArray[np.intp]) -> Any:
         """Fresh states of `inst` in the worlds `index`, within constitutional limits."""
-        if self._per_world[id(inst)]:
+        if self._per_world[inst.address]:
             state = take(inst.initial(self.charter, rng), index)
         else:
             state = inst.initial(self.charter, rng.take(index))

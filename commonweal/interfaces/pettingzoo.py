@@ -31,6 +31,7 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type
     of an episode. Where not every act is allowed at every time (stages, exclusion), `infos` holds
     an `action_mask` in the form that `action_space(agent).sample(mask)` takes; a forbidden act
     counts as the null act. A `Box` has no such form: there the stage stands in the observation.
+    (TorchRL cannot read the masks of a `MultiDiscrete`; `discrete=True` gives it what it can.)
 
     Args:
         society: one world, without autoreset.
