@@ -10,6 +10,11 @@ from gymnasium.utils.env_checker import check_env
 import commonweal
 from commonweal.errors import InvalidAction, InvalidParameter, UnknownName
 
+# Written out, so that hand-computed numbers do not hang on the defaults.
+SEA = {
+    "num_agents": 5, "growth": 0.5, "capacity": 100.0, "catchability": 0.01, "price": 1.0, "cost": 0.2,
+    "max_effort": 20.0, "effort_levels": 11, "noise": 0.0, "collapse": 0.0, "initial_stock": 1.0,
+}  # fmt: skip
 SANCTIONS = [{"id": "peer-sanctions"}]
 RESPOND = [{"id": "peer-sanctions", "stage": "respond"}]
 
@@ -48,7 +53,7 @@ def test_gymnasium_pictures():
 
 
 def test_the_learner_acts_for_itself_alone():
-    env = commonweal.gym_env("fishery-v0", learner=2, policies={"citizens": three}, time_limit=2)
+    env = commonweal.gym_env("fishery-v0", learner=2, policies={"citizens": three}, time_limit=2, **SEA)
     env.reset(seed=0)
     _, reward, terminated, truncated, _ = env.step(10)
     assert env.transition.conduct["effort"][0].tolist() == [6, 6, 20, 6, 6]
@@ -64,7 +69,7 @@ def test_an_object_that_acts_for_all_serves_too():
         def act(self, observation, mask=None):
             return {"citizens": three(observation["citizens"], mask)}
 
-    env = commonweal.gym_env("fishery-v0", policies=Everyone())
+    env = commonweal.gym_env("fishery-v0", policies=Everyone(), **SEA)
     env.reset(seed=0)
     env.step(0)
     assert env.transition.conduct["effort"][0].tolist() == [0, 6, 6, 6, 6]
@@ -79,7 +84,7 @@ def test_who_must_act_is_named():
         commonweal.gym_env("fishery-v0", policies={"citizen": three})
     with pytest.raises(InvalidParameter, match="0 to 4"):
         commonweal.gym_env("fishery-v0", learner=5, policies={"citizens": three})
-    alone = commonweal.gym_env("fishery-v0", num_agents=1, institutions=[])
+    alone = commonweal.gym_env("fishery-v0", **{**SEA, "num_agents": 1})
     alone.reset(seed=0)
     assert alone.step(2)[1] == pytest.approx(0.01 * 4 * 100 - 0.2 * 4)
 
@@ -90,7 +95,7 @@ sb3 = pytest.importorskip("stable_baselines3")
 
 
 def test_slots_are_agents_world_by_world():
-    env = commonweal.vec_env("fishery-v0", num_worlds=3)
+    env = commonweal.vec_env("fishery-v0", num_worlds=3, **SEA)
     env.seed(0)
     env.reset()
     actions = np.arange(15) % 11
@@ -103,7 +108,7 @@ def test_slots_are_agents_world_by_world():
 
 
 def test_time_limits_are_marked_and_keep_the_last_observation():
-    env = commonweal.vec_env("fishery-v0", num_worlds=2, time_limit=3)
+    env = commonweal.vec_env("fishery-v0", num_worlds=2, time_limit=3, **SEA)
     env.seed(0)
     env.reset()
     for _ in range(2):
@@ -117,7 +122,7 @@ def test_time_limits_are_marked_and_keep_the_last_observation():
 
 
 def test_the_end_of_the_world_is_no_time_limit():
-    env = commonweal.vec_env("fishery-v0", num_worlds=2, collapse=0.3)
+    env = commonweal.vec_env("fishery-v0", num_worlds=2, **{**SEA, "collapse": 0.3})
     env.reset()
     for _ in range(20):
         _, _, done, infos = env.step(np.full(10, 10))
@@ -273,7 +278,7 @@ def test_torchrl(stack, discrete):
 
 
 def test_boxes_for_learners_that_know_no_other():
-    env = commonweal.vec_env("fishery-v0", SANCTIONS, continuous=True)
+    env = commonweal.vec_env("fishery-v0", SANCTIONS, continuous=True, **SEA)
     assert env.action_space == spaces.Box(0.0, 1.0, (3,), np.float32)
     env.reset()
     env.step(np.ones((5, 3), np.float32))

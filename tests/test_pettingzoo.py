@@ -26,6 +26,11 @@ from commonweal.registry import DILEMMAS
 from commonweal.society import Society
 from tests.battery import pairs
 
+# Written out, so that hand-computed numbers do not hang on the defaults.
+SEA = {
+    "num_agents": 5, "growth": 0.5, "capacity": 100.0, "catchability": 0.01, "price": 1.0, "cost": 0.2,
+    "max_effort": 20.0, "effort_levels": 11, "noise": 0.0, "collapse": 0.0, "initial_stock": 1.0,
+}  # fmt: skip
 TAX = {"id": "taxation", "base": "turnover", "concealable": True}
 EXTRA = [
     ("fishery-v0__continuous", make("fishery-v0", effort_levels=None), []),
@@ -142,7 +147,7 @@ def test_unseeded_environments_differ():
 
 
 def test_step_returns_what_the_society_brought():
-    env = parallel_env("fishery-v0", institutions=["laissez-faire"], time_limit=2)
+    env = parallel_env("fishery-v0", institutions=["laissez-faire"], time_limit=2, **SEA)
     env.reset(seed=0)
     observation, reward, terminated, truncated, infos = env.step(dict.fromkeys(env.agents, 2))
     # Effort 4 each: h = 0.01 * 4 * 100 = 4, income 4 - 0.2 * 4 = 3.2; the stock is at K, so it loses 20.
@@ -197,7 +202,7 @@ def test_the_four_kinds_of_action_space():
     box = parallel_env("fishery-v0", stack, continuous=True).action_space("citizen_0")
     assert np.array_equal(box.low, [0, 0, 0])
     assert np.array_equal(box.high, [1, 1, 1])
-    physical = parallel_env("fishery-v0", effort_levels=None).action_space("citizen_0")
+    physical = parallel_env("fishery-v0", **{**SEA, "effort_levels": None}).action_space("citizen_0")
     assert physical.high == pytest.approx([20.0])
     with pytest.raises(UnsupportedSpace, match="continuous=True"):
         parallel_env("fishery-v0", stack, effort_levels=None)
