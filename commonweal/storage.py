@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -24,16 +24,20 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+        with open(temporary, "xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        # torch.save hides the system's error behind one of its own.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if isinstance(cause, OSError):
+            raise StorageError(f"cannot write {path}: {cause.strerror or cause}") from error
+        raise
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -148,6 +148,20 @@ def test_full_disk(study, tmp_path, monkeypatch):
     assert len(read_rows(folder / "results.parquet")) == 6
 
 
+def test_a_checkpoint_on_a_full_disk(tmp_path):
+    class Full:
+        def write(self, block):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        flush = staticmethod(lambda: None)
+
+    with pytest.raises(StorageError, match="No space left"):
+        storage.write_atomically(
+            tmp_path / "checkpoint.pt", lambda file: torch.save(torch.ones(9999), Full())
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write"):

@@ -106,7 +106,7 @@ def _results(cell: Cell, result: Evaluation, learner: PPO, references: Reference
         "episode_length": mean(result.length.astype(np.float64)),
     }
     for name, values in result.series.items():
-        columns[f"final_{name}"] = mean(_last(values))
+        columns[f"final_{name}"] = mean(_late(values))
     return [
         {
             "dilemma": cell.dilemma,
@@ -120,10 +120,11 @@ def _results(cell: Cell, result: Evaluation, learner: PPO, references: Reference
     ]
 
 
-def _last(values: Array) -> Array:
-    """What was seen last in each world, `(T, B)` -> `(B,)`."""
-    index = (~np.isnan(values)).cumsum(axis=0).argmax(axis=0)
-    return np.asarray(values[index, np.arange(values.shape[1])])
+def _late(values: Array) -> Array:
+    """Mean over the last quarter of each world's plays, `(T, B)` -> `(B,)`: stocks may pulse."""
+    lived = ~np.isnan(values)
+    late = lived & (lived.cumsum(axis=0) > 0.75 * lived.sum(axis=0))
+    return np.asarray(np.where(late, values, 0.0).sum(axis=0) / late.sum(axis=0))
 
 
 def _series(result: Evaluation, replicates: int) -> list[Row]:

@@ -126,6 +126,8 @@ def welfare(summaries: Sequence[Summary], replicates: Sequence[Sequence[float]])
             for name, dashes, colour in (("selfish", "--", RED), ("planner", "-", GREEN)):
                 stick = getattr(references, name)
                 _reference(axes, stick.welfare, stick.error, name, dashes, colour)
+            for other in references.others.values():
+                axes.axvline(other.welfare, color=RED, linestyle=(0, (1, 3)), linewidth=1.0, zorder=1)
         for row, (summary, runs) in enumerate(zip(summaries, replicates, strict=True)):
             spread = row + 0.13 * np.linspace(-1, 1, len(runs))
             axes.plot(runs, spread, "x", color=GREY, markersize=3.5, markeredgewidth=0.7, zorder=2)
@@ -184,7 +186,7 @@ def money(summaries: Sequence[Summary], flows: Sequence[Mapping[str, float]]) ->
 def _paths(axes: Axes, x: Array, runs: Array) -> None:
     """Replicates `(len(x), R)` thin, their interquartile mean bold."""
     axes.plot(x, runs, color=GREY, linewidth=0.5, alpha=0.6)
-    axes.plot(x, np.ravel(interquartile_mean(runs[:, :, None])), color=BLUE, linewidth=2.0)
+    axes.plot(x, np.ravel(interquartile_mean(runs[:, :, None])), color=BLUE, linewidth=1.8, zorder=3)
 
 
 def _ends(axes: Axes, lines: Sequence[tuple[str, float, str]]) -> None:
@@ -235,7 +237,7 @@ def trajectory(
         for name, dashes, colour in (("selfish", "--", RED), ("planner", "-", GREEN)):
             if name in references:
                 y = np.asarray(references[name])[: len(runs)]
-                axes.plot(y, color=colour, linestyle=dashes, linewidth=1.2)
+                axes.plot(y, color=colour, linestyle=dashes, linewidth=0.9)
                 lines.append((name, float(y[-1]), colour))
         _ends(axes, lines)
 

@@ -22,7 +22,8 @@ NOTES = {
     ),
     "welfare": (
         "Crosses: replicates. Mark and bar: their interquartile mean and its 95% interval. Bands round "
-        "the reference lines: bounds of their error."
+        "the reference lines: bounds of their error. Dotted: other equilibria that were found; zero is "
+        "the worst."
     ),
     "learning": (
         "Welfare of the episodes that ended during training, played with the exploration of training. "
@@ -65,7 +66,7 @@ DEFINITIONS = {
         "Discounted money destroyed: administration, monitoring, and both sides of punishment. It is "
         "already taken out of W."
     ),
-    "Final stock": "The stock seen last in an episode.",
+    "Final stock": "Mean stock over the last quarter of an episode, since paths may pulse.",
     "Evaluation": (
         "The policies as trained, sampling their actions, in worlds whose seeds no learner has met; the "
         "same worlds under every institution."

@@ -165,8 +165,8 @@ def _run(cell: Cell, folder: Path, references: Mapping[str, Any] | None, sender:
     except StorageError as error:
         sender.send(("failed", 0.0, str(error)))
     except Exception as error:
-        write_text(folder / "failure.txt", traceback.format_exc())
         sender.send(("failed", 0.0, f"{type(error).__name__}: {error}"))
+        write_text(folder / "failure.txt", traceback.format_exc())
 
 
 def _listen(worker: _Worker, progress: Progress) -> bool:

@@ -9,7 +9,7 @@
 
 Where an institution's parameter is to follow from the dilemma's theory, it is a table that names a
 number of the computed references, e.g. `rate = { reference = "corrective.extraction.rate" }` or
-`limit = { reference = "planner.catch", times = 0.2 }`.
+`limit = { reference = "planner.steady_extraction", times = 0.9 }`.
 """
 
 from __future__ import annotations

@@ -71,15 +71,21 @@ def record(dilemma: Dilemma) -> dict[str, Any]:
     }
 
 
+def steady(series: Mapping[str, list[float]]) -> dict[str, float]:
+    """Means over the last quarter of an episode, as `steady_stock` and so on; of one agent for conduct."""
+    return {f"steady_{name}": float(np.mean(v[-max(len(v) // 4, 1) :])) for name, v in series.items()}
+
+
 def _yardstick(dilemma: Dilemma, found: Yardstick, *, play: bool = True) -> dict[str, Any]:
+    series = trajectory(dilemma, found.rule) if play and found.rule is not None else {}
     return {
         "welfare": found.welfare,
         "kind": found.kind,
         "error": found.error,
         "epsilon": None if math.isnan(found.epsilon) else found.epsilon,
         "selection": found.selection,
-        "detail": {k: float(v) for k, v in found.detail.items()},
-        "series": trajectory(dilemma, found.rule) if play and found.rule is not None else {},
+        "detail": {k: float(v) for k, v in found.detail.items()} | steady(series),
+        "series": series,
     }
 
 
