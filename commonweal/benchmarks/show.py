@@ -119,29 +119,26 @@ def _range(space: Choice | Real) -> str:
     return f"{space.low:g} to {space.high:g}{levels}"
 
 
-def _references(found: dict[str, Any]) -> Table:
+def _references(found: dict[str, Any]) -> Group:
+    """The numbers as a table, and below it what else is known of each."""
     table = Table(title="references", title_justify="left")
-    for heading in ("name", "W", "error", "epsilon", "kind", "selection", "detail"):
+    for heading in ("name", "W", "error", "epsilon", "kind"):
         table.add_column(heading)
     named = {k: found[k] for k in ("selfish", "planner")}
     named |= {f"corrective tax on {k}": v for k, v in found["corrective"].items()} | found["others"]
+    notes = []
     for name, stick in named.items():
         epsilon = "" if stick["epsilon"] is None else f"{stick['epsilon']:.3g}"
-        detail = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in stick["detail"].items())
-        table.add_row(
-            name,
-            f"{stick['welfare']:.5g}",
-            f"{stick['error']:.2g}",
-            epsilon,
-            stick["kind"],
-            stick["selection"],
-            detail,
-        )
-    return table
+        table.add_row(name, f"{stick['welfare']:.5g}", f"{stick['error']:.2g}", epsilon, stick["kind"])
+        told = [f"{k.replace('_', ' ')} {v:.4g}" for k, v in stick["detail"].items()]
+        told = [stick["selection"], *told] if stick["selection"] else told
+        notes += [Text(f"{name}: {', '.join(told)}")] if told else []
+    return Group(table, *notes)
 
 
 def _facts(found: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.5g}" for name, value in found["facts"].items())
+    told = [f"{name.replace('_', ' ')} {value:.5g}" for name, value in found["facts"].items()]
+    return f"facts: {', '.join(told)}" if told else ""
 
 
 def _sparklines(series: dict[str, dict[str, list[float]]], name: str) -> Group:
@@ -167,8 +164,12 @@ def picture(title: str, series: dict[str, dict[str, list[float]]]) -> bytes:
 
     names = list(next(iter(series.values())))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.2 * len(names), 2.8), layout="constrained")
-        for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names, strict=True):
+        rows, columns = -(-len(names) // 2), min(len(names), 2)
+        figure = Figure(figsize=(4.0 * columns, 2.5 * rows), layout="constrained")
+        panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
+        for axes in panels[len(names) :]:
+            axes.set_visible(False)
+        for axes, name in zip(panels, names, strict=False):
             for who, dashes, colour in (("selfish", "--", RED), ("planner", "-", GREEN)):
                 if who in series:
                     axes.plot(series[who][name], linestyle=dashes, color=colour, label=who)
