@@ -2,7 +2,8 @@ r"""`fishery-v0`: the Gordon-Schaefer fishery, exploited by N boats.
 
 Stock $x$ grows logistically and each boat's catch is proportional to its effort and the stock,
 
-$$x_{t+1} = \bigl(x_t + r x_t (1 - x_t / K)\bigr) e^{\sigma z_t - \sigma^2/2} - \sum_i h_i, \qquad h_i = q E_i x_t,$$
+$$x_{t+1} = \bigl(x_t + r x_t (1 - x_t / K)\bigr) e^{\sigma z_t - \sigma^2/2} - \sum_i h_i,
+\qquad h_i = q E_i x_t,$$
 
 and a boat earns $p h_i - c E_i$. Catches are rationed in proportion to effort where together they
 exceed the stock. A stock below `collapse` times the capacity is lost and the world ends.
@@ -13,20 +14,54 @@ Bioeconomics, 2nd ed. Difference equation with a step of one year.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.yardsticks import (
+    constant_range,
+    equilibrium_yardsticks,
+    laissez_faire,
+    one_state,
+    plan_yardstick,
+)
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
+from commonweal.references import References
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
+
+
+# Pacific halibut (area 2) after Clark (1990) and Mohring: r = 0.71 / year, K = 80.5 million kg,
+# q = 3.30e-6 per skate, c / (p q) = 17.5 million kg. Recalled, not looked up. Here biomass is in
+# million kg, effort in thousand skates, and the price is 1 per million kg.
+HALIBUT: Mapping[str, Any] = {
+    "growth": 0.71,
+    "capacity": 80.5,
+    "catchability": 3.30e-3,
+    "price": 1.0,
+    "cost": 17.5 * 3.30e-3,
+    "max_effort": 40.0,
+}
+# Antarctic fin whale after Clark (1990): r = 0.08 / year, K = 400,000 whales, c / (p q) = 40,000
+# whales. Recalled, not looked up. Here stock is in thousand whales and the price is 1 per thousand;
+# the unit of effort is free and takes a thousandth of the stock in a year.
+FIN_WHALE: Mapping[str, Any] = {
+    "growth": 0.08,
+    "capacity": 400.0,
+    "catchability": 0.001,
+    "price": 1.0,
+    "cost": 0.04,
+    "max_effort": 40.0,
+}
 
 
 @dataclass
@@ -69,7 +104,7 @@ class Fishery(Dilemma):
     catchability: Parameter = 0.01
     price: Parameter = 1.0
     cost: Parameter = 0.2
-    max_effort: float = 20.0
+    max_effort: float = 10.0
     effort_levels: int | None = 11
     noise: Parameter = 0.0
     collapse: Parameter = 0.0
@@ -145,4 +180,120 @@ class Fishery(Dilemma):
             effort = np.clip(effort, low / per_effort, high / per_effort)
         return {**play, "effort": np.clip(effort, 0.0, self.max_effort)}
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    def harm(self, state: FisheryState, play: Play, outcome: Outcome, following: FisheryState) -> Array:
+        """What the others lose because an agent did not stay in port, `(B, N)`.
+
+        Now, where catches are rationed; and later, in the planner's value of the smaller stock:
+        `discount (N - 1) / N (V(x' without i) - V(x'))`.
+        """
+        stock, catch = state.stock, outcome.conduct["extraction"]
+        mortality = self.catchability * play["effort"]
+        total = mortality.sum(axis=1, keepdims=True)
+        landed = catch.sum(axis=1, keepdims=True)
+        without = stock * np.minimum(total - mortality, 1.0)
+        now = self.price * (without - (landed - catch))
+        spared = np.minimum(following.stock + landed - without, 2.0 * np.asarray(self.capacity))
+        if np.any(self.collapse):
+            spared = np.where(spared < self.collapse * self.capacity, 0.0, spared)
+        later = self._planned.at(spared) - self._planned.at(following.stock)
+        return now + self.discount * (1.0 - 1.0 / self.num_agents) * later
+
+    # ------------------------------------------------------------------ yardsticks
+
+    def coordinate(self, state: FisheryState) -> Array:
+        """The stock, `(B,)`."""
+        return state.stock[:, 0]
+
+    def state_at(self, coordinate: Array) -> FisheryState:
+        """The states with stocks `(B,)`."""
+        return FisheryState(coordinate[:, None])
+
+    def grid(self, points: int) -> Array:
+        """Stocks from nothing to the capacity; with noise, to three standard deviations above it."""
+        capacity, noise = float(np.asarray(self.capacity)), float(np.asarray(self.noise))
+        high = min(math.exp(3.0 * noise), 2.0)
+        return np.linspace(0.0, high * capacity, math.ceil((points - 1) * high) + 1)
+
+    @cached_property
+    def _planned(self) -> PlannedValue:
+        one_state(self)
+        return _planned_value(json.dumps(self.to_dict(), sort_keys=True))
+
+    def references(self) -> References:
+        """Worst symmetric Markov-perfect equilibrium and planner by dynamic programming; textbook facts.
+
+        Raises:
+            NotExact: a parameter differs by agent or by world.
+        """
+        one_state(self)
+        return _references(json.dumps(self.to_dict(), sort_keys=True))
+
+    def facts(self) -> Mapping[str, float]:
+        """Textbook numbers of the continuous-time steady state, closed forms in scalar parameters."""
+        one_state(self)
+        r, capacity, q = float(self.growth), float(self.capacity), float(self.catchability)  # type: ignore[arg-type]
+        z = float(self.cost) / (float(self.price) * q * capacity)  # type: ignore[arg-type]
+        rate = 1.0 / self.discount - 1.0 if self.discount > 0 else math.inf
+        open_access = r * max(1.0 - z, 0.0) / q
+        return {
+            "bionomic_stock": z * capacity,
+            "open_access_effort": open_access,
+            "msy": r * capacity / 4.0,
+            "msy_stock": capacity / 2.0,
+            "golden_rule_stock": golden_rule_stock(r, capacity, z, rate),
+            "static_nash_effort": self.num_agents / (self.num_agents + 1.0) * open_access,
+        }
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "halibut": HALIBUT,
+        "fin_whale": FIN_WHALE,
+    }
+
+
+@dataclass(frozen=True)
+class PlannedValue:
+    """The planner's value without end by stock, `stock (G,)`, `value (G,)`."""
+
+    stock: Array
+    value: Array
+
+    def at(self, stock: Array) -> Array:
+        """The value of any stocks, of the same shape."""
+        return np.interp(stock, self.stock, self.value)
+
+
+def golden_rule_stock(growth: float, capacity: float, z: float, rate: float) -> float:
+    """Clark's golden rule: the stock the sole owner keeps at a discount rate per year.
+
+    `K / 4 [(z + 1 - d / r) + sqrt((z + 1 - d / r)^2 + 8 z d / r)]` with `z = c / (p q K)`; the
+    bionomic stock `z K` where the future counts for nothing. Source: Clark (1990), sect. 2.5.
+    """
+    if math.isinf(rate):
+        return z * capacity
+    impatience = rate / growth
+    linear = z + 1.0 - impatience
+    return capacity / 4.0 * (linear + math.sqrt(linear**2 + 8.0 * z * impatience))
+
+
+def _fishery(parameters: str) -> Fishery:
+    return Fishery.from_dict(json.loads(parameters))
+
+
+@lru_cache(maxsize=64)
+def _planned_value(parameters: str) -> PlannedValue:
+    fishery = _fishery(parameters)
+    _, plan, game = plan_yardstick(laissez_faire(fishery))
+    return PlannedValue(game.grid, plan.value)
+
+
+@lru_cache(maxsize=64)
+def _references(parameters: str) -> References:
+    fishery = _fishery(parameters)
+    problem = laissez_faire(fishery)
+    planned, *_ = plan_yardstick(problem)
+    selfish, *more = equilibrium_yardsticks(problem, planned.welfare)
+    low, high = constant_range(problem)
+    found = [planned.welfare, selfish.welfare, *(other.welfare for other in more)]
+    names = {f"another selfish search {i}": other for i, other in enumerate(more, start=1)}
+    payoff_range = max(high, *found) - min(low, *found)
+    return References(selfish, planned, payoff_range, others=names, facts=fishery.facts())

@@ -1,0 +1,205 @@
+"""One-step tables of a symmetric game in one state, made by the very dynamics that the agents face.
+
+What N - 1 others do reaches an agent through a *profile*: the sum of their levels, where nothing
+else matters, or the multiset of their levels. `tabulate` plays every cell (state, own level,
+profile) once and keeps the reward, the flow of welfare and the lottery over the next grid points.
+Linear interpolation between grid points is that lottery: the game on the grid is itself a Markov
+game, solved exactly; its distance to the continuous one is measured by refining the grid.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.errors import NotExact
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+CHUNK = 60_000  # worlds played at once; keeps the working set near the cache
+SHOCKS = 7  # Gauss-Hermite nodes of a normal shock
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """What agent 0 and the group get in one play of `B` worlds.
+
+    Attributes:
+        reward: of agent 0, `(B,)`.
+        welfare: flow of W, `(B,)`.
+        following: coordinate of the next state, `(B,)`.
+        continues: 0 where the world ended by its own dynamics, else 1, `(B,)`.
+    """
+
+    reward: Array
+    welfare: Array
+    following: Array
+    continues: Array
+
+
+# Level indices; a number between two stands for an act between them where acts are continuous.
+Levels = Ints | Array
+# Coordinates of the state `(B,)`, levels of all agents `(B, N)`, a standard normal shock.
+Model = Callable[[Array, Levels, float], OneStep]
+
+
+@dataclass(frozen=True)
+class Others:
+    """What the others can do, up to what matters to one agent.
+
+    Attributes:
+        profiles: an example of each class, `(P, N - 1)` level indices.
+        joins: for k = 0 .. N - 2, `(P_k, L)`: the class that k others of some class become when
+            one more plays a level.
+    """
+
+    profiles: Ints
+    joins: tuple[Ints, ...]
+
+    def probabilities(self, strategies: Sequence[Array]) -> Array:
+        """`(G, P)` from the mixed strategies `(G, L)` of each of the others, drawn independently."""
+        weight = np.ones((len(strategies[0]) if strategies else 1, 1))
+        for join, strategy in zip(self.joins, strategies, strict=True):
+            joint = np.zeros((len(weight), join.max() + 1))
+            for level in range(join.shape[1]):  # distinct classes stay distinct: no collision
+                joint[:, join[:, level]] += weight * strategy[:, level : level + 1]
+            weight = joint
+        return weight
+
+
+@lru_cache(maxsize=16)
+def sums(num_agents: int, num_levels: int) -> Others:
+    """Others of whom only the sum of levels matters; the example is the most even profile."""
+    others = num_agents - 1
+    total = np.arange(others * (num_levels - 1) + 1)[:, None]
+    even = total // max(others, 1) + (np.arange(others) < total % max(others, 1))
+    joins = [
+        np.arange(k * (num_levels - 1) + 1)[:, None] + np.arange(num_levels) for k in range(others)
+    ]
+    return Others(even.reshape(len(total), others), tuple(joins))
+
+
+@lru_cache(maxsize=4)
+def multisets(num_agents: int, num_levels: int) -> Others:
+    """Others of whom it matters who plays which level, whoever it is."""
+    place: dict[tuple[int, ...], int] = {(): 0}
+    classes, joins = [()], []
+    for k in range(1, num_agents):
+        following = list(itertools.combinations_with_replacement(range(num_levels), k))
+        place = {profile: index for index, profile in enumerate(following)}
+        joins.append(
+            np.array([[place[tuple(sorted((*c, level)))] for level in range(num_levels)] for c in classes])
+        )
+        classes = following  # type: ignore[assignment]
+    return Others(np.array(classes, dtype=np.intp).reshape(len(classes), num_agents - 1), tuple(joins))
+
+
+def num_multisets(num_agents: int, num_levels: int) -> int:
+    """Number of classes of `multisets`."""
+    return math.comb(num_levels + num_agents - 2, num_agents - 1)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of a game: reward now, flow of W, and the lottery over grid points next.
+
+    Attributes:
+        reward, welfare: any shape S.
+        corner, mass: `(2 Q, *S)`, index and probability of the possible next grid points.
+    """
+
+    reward: Array
+    welfare: Array
+    corner: Ints
+    mass: Array
+
+    def __getitem__(self, index: tuple[Ints | slice, ...]) -> Cells:
+        return Cells(
+            self.reward[index], self.welfare[index], self.corner[(slice(None), *index)],
+            self.mass[(slice(None), *index)],
+        )  # fmt: skip
+
+    def expect(self, value: Array) -> Array:
+        """Expected value next, shape S, of `value (G,)`."""
+        return np.einsum("q...,q...->...", self.mass, value[self.corner])
+
+
+@dataclass(frozen=True)
+class Game:
+    """A symmetric game in one state on a grid.
+
+    Attributes:
+        grid: coordinates of the state, `(G,)`, increasing.
+        num_agents, num_levels: N, L.
+        discount: per play.
+        others: the profiles of the others.
+        cells: shape `(G, L, P)`: state, own level, profile of the others.
+    """
+
+    grid: Array
+    num_agents: int
+    num_levels: int
+    discount: float
+    others: Others
+    cells: Cells
+
+    def at(self, value: Array, coordinate: float) -> float:
+        """`value (G,)` between grid points."""
+        return float(np.interp(coordinate, self.grid, value))
+
+
+def shocks(noisy: bool) -> tuple[Array, Array]:
+    """Nodes and weights of the expectation over a standard normal shock."""
+    if not noisy:
+        return np.zeros(1), np.ones(1)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(SHOCKS)
+    return nodes, weights / weights.sum()
+
+
+def lottery(grid: Array, coordinate: Array, scale: Array) -> tuple[Ints, Array]:
+    """The two grid points around `coordinate` and their probabilities times `scale`, `(2, B)`."""
+    right = np.clip(np.searchsorted(grid, coordinate), 1, len(grid) - 1)
+    share = (coordinate - grid[right - 1]) / (grid[right] - grid[right - 1])
+    share = np.clip(share, 0.0, 1.0)
+    return np.stack([right - 1, right]), np.stack([(1.0 - share) * scale, share * scale])
+
+
+def tabulate(
+    model: Model, grid: Array, num_levels: int, num_agents: int, discount: float,
+    others: Others | None = None, noisy: bool = False,
+) -> Game:  # fmt: skip
+    """Play every cell once; `others` defaults to sums of levels.
+
+    Raises:
+        NotExact: from the model, where a table cannot hold what it does.
+    """
+    others = sums(num_agents, num_levels) if others is None else others
+    shape = (len(grid), num_levels, len(others.profiles))
+    count, (nodes, weights) = math.prod(shape), shocks(noisy)
+    reward, welfare = np.zeros(count), np.zeros(count)
+    corner = np.empty((2 * len(nodes), count), np.intp)
+    mass = np.empty((2 * len(nodes), count))
+    for start in range(0, count, CHUNK):
+        part = slice(start, min(start + CHUNK, count))
+        state, own, profile = np.unravel_index(np.arange(part.start, part.stop), shape)
+        levels = np.concatenate([own[:, None], others.profiles[profile]], axis=1)
+        for q, (shock, weight) in enumerate(zip(nodes, weights, strict=True)):
+            step = model(grid[state], levels, float(shock))
+            reward[part] += weight * step.reward
+            welfare[part] += weight * step.welfare
+            pair = slice(2 * q, 2 * q + 2)
+            corner[pair, part], mass[pair, part] = lottery(grid, step.following, weight * step.continues)
+    if not (np.isfinite(reward).all() and np.isfinite(welfare).all()):
+        raise NotExact("some play yields an infinite payoff; allowed: finite payoffs in every cell")
+    cells = Cells(
+        reward.reshape(shape), welfare.reshape(shape),
+        corner.reshape(-1, *shape), mass.reshape(-1, *shape),
+    )  # fmt: skip
+    return Game(grid, num_agents, num_levels, discount, others, cells)
