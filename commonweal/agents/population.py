@@ -60,9 +60,9 @@ class Stack:
 
     def layers(self, theta: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Views of weight `(P, in, out)` and bias `(P, 1, out)`, layer by layer."""
-        parts = theta.split(self.pieces, dim=1)
+        parts = theta.split_with_sizes(self.pieces, dim=1)
         return [
-            (weight.unflatten(1, shape), bias.unsqueeze(1))
+            (torch.unflatten(weight, 1, shape), bias.unsqueeze(1))
             for weight, bias, shape in zip(parts[::2], parts[1::2], self.shapes, strict=True)
         ]
 
@@ -106,7 +106,7 @@ class Layout:
 
     def fold(self, x: Tensor) -> Tensor:
         """`(B, n, ...)` to `(P, S, ...)`."""
-        x = x.unflatten(0, (self.replicates, -1))
+        x = torch.unflatten(x, 0, (self.replicates, -1))
         if self.sharing == "shared":
             return x.flatten(1, 2)
         return x.transpose(1, 2).flatten(0, 1)
@@ -114,8 +114,8 @@ class Layout:
     def unfold(self, y: Tensor) -> Tensor:
         """`(P, S, ...)` to `(B, n, ...)`."""
         if self.sharing == "shared":
-            return y.unflatten(1, (-1, self.agents)).flatten(0, 1)
-        return y.unflatten(0, (self.replicates, self.agents)).transpose(1, 2).flatten(0, 1)
+            return torch.unflatten(y, 1, (-1, self.agents)).flatten(0, 1)
+        return torch.unflatten(y, 0, (self.replicates, self.agents)).transpose(1, 2).flatten(0, 1)
 
 
 @dataclass

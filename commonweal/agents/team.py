@@ -1,0 +1,268 @@
+"""What the policies of one group learn from a rollout: advantages, the clipped surrogate, the critic.
+
+Sources: Schulman et al. (2017), arXiv 1707.06347; Schulman et al. (2016), generalised advantage
+estimation, arXiv 1506.02438; Pardo et al. (2018), time limits, arXiv 1712.00378; van Hasselt et al.
+(2016), targets normalised without moving the outputs (PopArt), arXiv 1602.07714.
+
+Shapes: `B` worlds, `n` agents of a group, `P` policies of a group (replicates x agents, or replicates
+where the group shares one), `S` samples of a policy in a step, `T` steps of a rollout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from commonweal.agents.heads import Heads
+from commonweal.agents.normalisation import ObservationScale, TargetScale
+from commonweal.agents.population import Actors, Layout, Stack, draw
+from commonweal.columns import Group
+from commonweal.errors import require
+from commonweal.random import Streams
+
+if TYPE_CHECKING:
+    from commonweal.agents.ppo import PPOConfig
+
+Array = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+
+def generalised_advantages(
+    reward: Tensor, value: Tensor, next_value: Tensor, discount: Tensor, terminated: Tensor, done: Tensor,
+    gae_lambda: float,
+) -> Tensor:  # fmt: skip
+    """Advantages `(P, T, S)`; all arguments have that shape.
+
+    `next_value` is the value of the state that followed, before any reset: the end of the world cuts
+    it, a time limit does not (it only ends the sum of later errors).
+    """
+    delta = reward + discount * next_value * ~terminated - value
+    carry = discount * gae_lambda * ~done
+    advantage, following = torch.empty_like(delta), torch.zeros_like(delta[:, 0])
+    for t in range(delta.shape[1] - 1, -1, -1):
+        following = delta[:, t] + carry[:, t] * following
+        advantage[:, t] = following
+    return advantage
+
+
+class Team:
+    """The policies of one group: actors, critics, and what trains them.
+
+    A row of `theta` holds all parameters of one policy: actor, log standard deviations, critic.
+    """
+
+    def __init__(self, group: Group, config: PPOConfig, streams: Streams, device: torch.device) -> None:
+        self.config, self.device, self.streams = config, device, streams
+        self.layout = Layout(streams.num_worlds, group.size, config.sharing)
+        self.heads = Heads(group, device)
+        policies, inputs = self.layout.num_policies, group.observation_size
+        self.scale = ObservationScale(group, policies, device)
+        self.target_scale = TargetScale(policies, config.target_decay, device)
+        self.actor = Stack((inputs, *config.hidden, self.heads.num_outputs), config.activation, gain=0.01)
+        self.critic = Stack((inputs, *config.hidden, 1), config.activation, gain=1.0)
+        self.pieces = [self.actor.num_parameters, self.heads.num_continuous, self.critic.num_parameters]
+        self.theta = self._initial().to(device).requires_grad_()
+        self.train_only(range(group.size))
+
+    def _initial(self) -> Tensor:
+        policies = self.layout.num_policies
+        rows = policies // self.layout.replicates
+        normal = torch.from_numpy(self.streams.normal(rows, sum(self.pieces))).float().view(policies, -1)
+        actor, log_std, critic = normal.split_with_sizes(self.pieces, dim=1)
+        log_std = torch.full_like(log_std, self.config.initial_log_std)
+        return torch.cat([self.actor.initial(actor), log_std, self.critic.initial(critic)], dim=1)
+
+    def train_only(self, agents: Sequence[int]) -> None:
+        """Freeze the policies of all other agents and start the optimiser anew."""
+        rows = self.layout.num_policies // self.layout.replicates
+        inside = all(0 <= agent < self.layout.agents for agent in agents)
+        require(inside, "trainable", list(agents), f"0 to {self.layout.agents - 1}")
+        live = torch.zeros(self.layout.agents, device=self.device)
+        live[list(agents)] = 1.0
+        shared = rows < self.layout.agents
+        allowed = "all or none of the agents who share a policy"
+        require(not shared or bool((live == live[0]).all()), "trainable", list(agents), allowed)
+        self.live = live[:rows].repeat(self.layout.replicates).unsqueeze(1)
+        self.optimizer = torch.optim.Adam([self.theta], lr=self.config.learning_rate, eps=1e-5)
+
+    def actors(self) -> Actors:
+        """The actors; they share memory with the team."""
+        theta, log_std, _ = self.theta.detach().split_with_sizes(self.pieces, dim=1)
+        return Actors(self.layout, self.heads, self.actor, theta, log_std, self.scale)
+
+    # ------------------------------------------------------------------ rollout
+
+    def begin(self, num_worlds: int, masked: bool) -> None:
+        """Make room for a rollout and draw its noise."""
+        length, policies = self.config.rollout, self.layout.num_policies
+        shape = (policies, length, num_worlds * self.layout.agents // policies)
+        inputs, options, columns = self.actor.shapes[0][0], self.heads.num_outputs, len(self.heads.places)
+        self.uniform = draw(self.streams, (*shape, columns), self.device)
+        self.raw = torch.empty_like(self.uniform)
+        self.observation = torch.empty((policies, length + 1, shape[2], inputs), device=self.device)
+        self.mask = torch.ones((*shape, options), dtype=torch.bool, device=self.device) if masked else None
+        self.reward = np.empty((length, num_worlds, self.layout.agents))
+        self.final: dict[int, Tensor] = {}
+        self.acting = self.actors()
+
+    def act(self, t: int, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> Array:
+        """Keep what is observed at step `t` and sample actions `(B, n, C)`."""
+        acting, allowed = self.acting, None
+        seen = self.observation[:, t] = acting.fold(observation)
+        if self.mask is not None and mask is not None:
+            allowed = self.mask[:, t] = acting.fold(mask)
+        output = self.actor(acting.theta, self.scale(seen))
+        raw = self.heads.sample(output, acting.log_std.unsqueeze(1), self.uniform[:, t], allowed)
+        self.raw[:, t] = raw
+        actions: Array = self.layout.unfold(self.heads.physical(raw)).cpu().numpy()
+        return actions
+
+    # ------------------------------------------------------------------ learning
+
+    def value(self, observation: Tensor) -> Tensor:
+        """Values `(P, T)` in units of the reward, of observations `(P, T, D)`.
+
+        A centralised critic would differ here and in `begin`, by observing more than its actor.
+        """
+        mean, std = self.target_scale()
+        critic = self.theta.split_with_sizes(self.pieces, dim=1)[2]
+        return self.critic(critic, self.scale(observation)).squeeze(-1) * std + mean
+
+    def _stretch(self, array: NDArray[Any]) -> Tensor:
+        """`(T, B)` or `(T, B, n)` as `(P, T, S)`."""
+        tensor = torch.from_numpy(array).to(self.device)
+        if tensor.ndim == 2:
+            tensor = tensor.unsqueeze(-1).expand(-1, -1, self.layout.agents)
+        tensor = self.layout.fold(tensor.permute(1, 2, 0)).transpose(1, 2)
+        return tensor.float() if tensor.is_floating_point() else tensor
+
+    def assess(self, discount: Array, terminated: Bool, done: Bool) -> tuple[Tensor, Tensor]:
+        """Advantages and targets of the rollout, `(P, T, S)`; the other arguments are `(T, B)`."""
+        shape = self.observation.shape[:3]
+        value = self.value(self.observation.flatten(1, 2)).view(shape)
+        value, next_value = value[:, :-1], value[:, 1:].clone()
+        ended = self._stretch(done)
+        if self.final:
+            steps, final = list(self.final), torch.stack(list(self.final.values()), dim=1)
+            final_value = self.value(final.flatten(1, 2)).view(final.shape[:3])
+            next_value[:, steps] = torch.where(ended[:, steps], final_value, next_value[:, steps])
+        advantage = generalised_advantages(
+            self._stretch(self.reward), value, next_value, self._stretch(discount),
+            self._stretch(terminated), ended, self.config.gae_lambda,
+        )  # fmt: skip
+        return advantage, advantage + value
+
+    def normalise(self, target: Tensor) -> Tensor:
+        """Targets `(P, S)` normalised by moments that now include them; values stay as they were."""
+        old_mean, old_std = self.target_scale()
+        self.target_scale.update(target)
+        mean, std = self.target_scale()
+        weight, bias = self.critic.layers(self.theta.split_with_sizes(self.pieces, dim=1)[2])[-1]
+        weight.mul_((old_std / std).unsqueeze(1))
+        bias.mul_((old_std / std).unsqueeze(1)).add_(((old_mean - mean) / std).unsqueeze(1))
+        return (target - mean) / std
+
+    def learn(
+        self, advantage: Tensor, target: Tensor, learning_rate: float, entropy: float
+    ) -> dict[str, Tensor]:
+        """Improve the policies on the rollout; returns diagnostics by name, `(P,)` each."""
+        config, target, advantage = self.config, target.flatten(1), advantage.flatten(1)
+        explained = 1.0 - advantage.var(dim=1) / target.var(dim=1).clamp_min(1e-12)
+        spread = advantage.std(dim=1, keepdim=True) + 1e-8
+        batch = {
+            "observation": self.scale(self.observation[:, :-1].flatten(1, 2)),
+            "raw": self.raw.flatten(1, 2),
+            "advantage": (advantage - advantage.mean(dim=1, keepdim=True)) / spread,
+        }
+        if self.mask is not None:
+            batch["mask"] = self.mask.flatten(1, 2)
+        with torch.no_grad():
+            batch["target"] = self.normalise(target)
+            batch["log_prob"], _ = self.evaluate(batch)
+        self.optimizer.param_groups[0]["lr"] = learning_rate
+        for _ in range(config.epochs):
+            for minibatch in self._minibatches(batch):
+                loss, diagnostics = self.loss(minibatch, entropy)
+                self.optimizer.zero_grad()
+                torch.autograd.backward(loss.sum())
+                self._step()
+        self.scale.update(self.observation[:, :-1].flatten(1, 2), self.live)
+        return {**diagnostics, "explained_variance": explained}
+
+    def evaluate(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the batch's actions and entropies, `(P, S)` each."""
+        actor, log_std, _ = self.theta.split_with_sizes(self.pieces, dim=1)
+        output = self.actor(actor, batch["observation"])
+        return self.heads.evaluate(output, log_std.unsqueeze(1), batch["raw"], batch.get("mask"))
+
+    def loss(
+        self, batch: Mapping[str, Tensor], entropy_coefficient: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The clipped surrogate, the critic's squared error and the entropy bonus: `(P,)`."""
+        config, advantage = self.config, batch["advantage"]
+        log_prob, entropy = self.evaluate(batch)
+        log_ratio = log_prob - batch["log_prob"]
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1.0 - config.clip, 1.0 + config.clip)
+        surrogate = torch.minimum(ratio * advantage, clipped * advantage).mean(dim=1)
+        value = self.critic(self.theta.split_with_sizes(self.pieces, dim=1)[2], batch["observation"]).squeeze(
+            -1
+        )
+        error = 0.5 * ((value - batch["target"]) ** 2).mean(dim=1)
+        bonus = entropy.mean(dim=1)
+        loss = config.value_coefficient * error - surrogate - entropy_coefficient * bonus
+        with torch.no_grad():
+            kl = (ratio - 1.0 - log_ratio).mean(dim=1)
+        return loss, {"entropy": bonus.detach(), "approx_kl": kl}
+
+    def _minibatches(self, batch: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+        """The batch in a random order of its own for each replicate, in equal parts."""
+        policies, samples = batch["target"].shape
+        parts = self.config.minibatches
+        size = samples // parts
+        order = torch.from_numpy(self.streams.permutation(samples)[:, : parts * size]).to(self.device)
+        order = order.repeat_interleave(policies // self.layout.replicates, dim=0)
+        rows = order + samples * torch.arange(policies, device=self.device).unsqueeze(1)
+        rows = rows.view(policies, parts, size).transpose(0, 1).flatten()
+        split = {
+            name: values.flatten(0, 1)[rows].view(parts, policies, size, *values.shape[2:])
+            for name, values in batch.items()
+        }
+        return [{name: values[part] for name, values in split.items()} for part in range(parts)]
+
+    @torch.no_grad()
+    def _step(self) -> None:
+        """Clip the gradient of each policy by its own norm, then move those that are not frozen."""
+        gradient = self.theta.grad
+        assert gradient is not None
+        norm = gradient.norm(dim=1, keepdim=True)
+        gradient.mul_((self.config.max_gradient_norm / (norm + 1e-6)).clamp_max(1.0) * self.live)
+        self.optimizer.step()
+
+    # ------------------------------------------------------------------ copies
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything that changes, as tensors and plain values."""
+        return {
+            "theta": self.theta.detach(), "live": self.live, "optimizer": self.optimizer.state_dict(),
+            "observation_moments": self.scale.moments, "target_moments": self.target_scale.moments,
+        }  # fmt: skip
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `get_state` returned."""
+        self.copy_policies(state)
+        self.live = state["live"].to(self.device)
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    @torch.no_grad()
+    def copy_policies(self, state: Mapping[str, Any]) -> None:
+        """Take parameters and moments from `state`, and nothing else."""
+        self.theta.copy_(state["theta"])
+        self.scale.moments = {k: v.clone().to(self.device) for k, v in state["observation_moments"].items()}
+        self.target_scale.moments = {k: v.clone().to(self.device) for k, v in state["target_moments"].items()}
+        self.scale.refresh()
