@@ -51,7 +51,7 @@ class Chain:
 
     def forever(self, flow: Array) -> Array:
         """Discounted sum of `flow (G,)` without end, by starting state."""
-        total: Array = np.linalg.solve(np.eye(len(flow)) - self.discount * self.matrix, flow).astype(np.float64)
+        total: Array = np.linalg.solve(np.eye(len(flow)) - self.discount * self.matrix, flow)
         return total
 
     def over(self, flow: Array, plays: int) -> Array:

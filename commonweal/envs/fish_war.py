@@ -19,15 +19,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.yardsticks import LARGEST_EPSILON, ConstantRule, one_state
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
+from commonweal.references import References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
@@ -116,3 +118,124 @@ class FishWar(Dilemma):
     def utility(self, state: FishWarState, outcome: Outcome, money: Array) -> Array:
         """The logarithm of what is consumed: the catch after all payments."""
         return np.log(np.maximum(money, 1e-12))
+
+    def harm(self, state: FishWarState, play: Play, outcome: Outcome, following: FishWarState) -> Array:
+        """Utility the others lose because a country caught more than the smallest share, `(B, N)`.
+
+        Nothing now; later the planner's value, `N / (1 - alpha beta) ln x'` up to a constant.
+        """
+        spared = (play["share"] - self.min_share) * state.stock
+        left = state.stock - outcome.conduct["extraction"].sum(axis=1, keepdims=True)
+        later = self.elasticity * np.log1p(spared / left) / (1.0 - self.elasticity * self.discount)
+        return self.discount * (self.num_agents - 1.0) * later
+
+    # ------------------------------------------------------------------ yardsticks
+
+    def coordinate(self, state: FishWarState) -> Array:
+        """The logarithm of the stock, `(B,)`."""
+        return np.log(np.maximum(state.stock[:, 0], 1e-300))
+
+    def state_at(self, coordinate: Array) -> FishWarState:
+        """The states at logarithms of stocks `(B,)`."""
+        return FishWarState(np.exp(coordinate)[:, None])
+
+    def grid(self, points: int) -> Array:
+        """Logarithms of stocks, from what the cap leaves in the long run (or in an episode) to 1."""
+        alpha, start = float(np.asarray(self.elasticity)), math.log(float(np.asarray(self.initial_stock)))
+        weight = alpha / (1.0 - alpha) if alpha < 1.0 else math.inf
+        fall = min(weight, 2.0 * self.time_limit) * math.log(1.0 - self.cap)
+        # Below, the catch of the smallest share would meet the floor of the utility.
+        floor = math.log(1e-12 / self.min_share)
+        return np.linspace(max(min(fall, start - 1.0), floor), 0.0, points)
+
+    def value(self, shares: Array, plays: int | None = None) -> Array:
+        """Discounted utility `(N,)` when all catch constant `shares (N,)`, in closed form.
+
+        Over so many plays, or without end: with `y = ln x`, `y' = alpha (y + ln(1 - sum shares))`,
+        so `y` is a geometric series and so is its discounted sum.
+        """
+        alpha, beta = float(np.asarray(self.elasticity)), self.discount
+        start, left = math.log(float(np.asarray(self.initial_stock))), math.log1p(-float(np.sum(shares)))
+        if plays is None:
+            fish = (start + alpha * beta * left / (1.0 - beta)) / (1.0 - alpha * beta)
+            return np.log(shares) / (1.0 - beta) + fish
+        weight = beta ** np.arange(plays)
+        power = alpha ** np.arange(plays)
+        drift = np.concatenate([[0.0], np.cumsum(alpha * power)[:-1]])  # alpha + ... + alpha^t
+        return np.log(shares) * weight.sum() + float((weight * (power * start + drift * left)).sum())
+
+    def deviation_gain(self, shares: Array) -> Array:
+        """What each gains without end by its best reply to the others' constant shares, `(N,)`.
+
+        The best reply is itself constant: `(1 - alpha beta) (1 - others' shares)`, or the best of
+        the levels.
+        """
+        one_state(self)
+        high = self.cap / self.num_agents
+        effective = 1.0 - float(np.asarray(self.elasticity)) * self.discount
+        value, gain = self.value(shares), np.zeros(len(shares))
+        for i in range(len(shares)):
+            best = np.clip(effective * (1.0 - (shares.sum() - shares[i])), self.min_share, high)
+            options = self._shares() if self.share_levels else np.array([best])
+            replies = np.tile(shares, (len(options), 1))
+            replies[:, i] = options
+            gain[i] = max(self.value(reply)[i] for reply in replies) - value[i]
+        return np.maximum(gain, 0.0)
+
+    def _shares(self) -> Array:
+        return np.linspace(self.min_share, self.cap / self.num_agents, self.share_levels or 2)
+
+    def markov_perfect_share(self) -> float:
+        """`(1 - alpha beta) / (N (1 - alpha beta) + alpha beta)`, each country's."""
+        saved = float(np.asarray(self.elasticity)) * self.discount
+        return (1.0 - saved) / (self.num_agents * (1.0 - saved) + saved)
+
+    def planner_share(self) -> float:
+        """`(1 - alpha beta) / N`, each country's."""
+        return (1.0 - float(np.asarray(self.elasticity)) * self.discount) / self.num_agents
+
+    def references(self) -> References:
+        """Both yardsticks in closed form; with levels or a binding cap, at the nearest share there is.
+
+        Raises:
+            NotExact: a parameter differs by agent or by world.
+        """
+        one_state(self)
+        planner = self._yardstick(self.planner_share())
+        selfish = self._yardstick(self.markov_perfect_share())
+        gain = float(self.deviation_gain(np.full(self.num_agents, selfish.detail["share"])).max())
+        gap = planner.welfare - selfish.welfare
+        exact = gain <= max(LARGEST_EPSILON * gap / self.num_agents, 1e-12)
+        selfish = replace(
+            selfish,
+            epsilon=gain,
+            kind="closed form" if exact else "best known",
+            selection="limit of finite-horizon backward induction",
+        )
+        extremes = [
+            self.value(np.full(self.num_agents, share), self.time_limit).sum()
+            for share in (self.min_share, self.cap / self.num_agents)
+        ]
+        values = [planner.welfare, selfish.welfare, *(float(value) for value in extremes)]
+        return References(selfish, planner, max(values) - min(values), facts=self.facts())
+
+    def _yardstick(self, theory: float) -> Yardstick:
+        """All play the possible share nearest to `theory`."""
+        share = min(max(theory, self.min_share), self.cap / self.num_agents)
+        entry = share
+        if self.share_levels:
+            level = int(np.abs(self._shares() - share).argmin())
+            share, entry = float(self._shares()[level]), float(level)
+        shares = np.full(self.num_agents, share)
+        alpha = float(np.asarray(self.elasticity))
+        stock = (1.0 - shares.sum()) ** (alpha / (1.0 - alpha)) if alpha < 1.0 else math.nan
+        return Yardstick(
+            float(self.value(shares, self.time_limit).sum()),
+            "closed form",
+            rule=ConstantRule(self.actions()[0], entry),
+            detail={"share": share, "share in theory": theory, "steady stock": stock},
+        )
+
+    def facts(self) -> Mapping[str, float]:
+        """The two shares of the closed forms, whatever shares can be played."""
+        return {"markov_perfect_share": self.markov_perfect_share(), "planner_share": self.planner_share()}

@@ -141,7 +141,8 @@ def laissez_faire(dilemma: Dilemma) -> Problem:
     step = (space.high - space.low) / (num_levels - 1)
 
     def model(coordinate: Array, levels: Levels, shock: float) -> OneStep:
-        state, play = game.state_at(coordinate), {action.name: np.asarray(space.low + step * levels, np.float64)}
+        state = game.state_at(coordinate)
+        play = {action.name: np.asarray(space.low + step * levels, np.float64)}
         following, outcome = dilemma.step(state, play, Fixed(len(coordinate), shock, dilemma.id))
         utility = dilemma.utility(following, outcome, outcome.money)
         ended = outcome.terminated
@@ -203,6 +204,26 @@ class PlannedRule:
     def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
         """Entries of the action array, `(B, n)`, by action column."""
         return {self.problem.action.name: self.problem.entries(self._levels(observed).astype(np.float64))}
+
+
+@dataclass(frozen=True)
+class ConstantRule:
+    """Every agent always plays the same entry of the action column."""
+
+    action: Action
+    entry: float
+
+    def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Law of the level, `(B, n, L)`, by action column; empty where the column is continuous."""
+        if not self.action.space.size:
+            return {}
+        worlds, n = next(iter(observed.values())).shape[:2]
+        sure = np.eye(self.action.space.size)[round(self.entry)]
+        return {self.action.name: np.array(np.broadcast_to(sure, (worlds, n, len(sure))))}
+
+    def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
+        """Entries of the action array, `(B, n)`, by action column."""
+        return {self.action.name: np.full(next(iter(observed.values())).shape[:2], self.entry)}
 
 
 def plan_yardstick(problem: Problem) -> tuple[Yardstick, Plan, Game]:

@@ -1,0 +1,174 @@
+"""What one agent would gain by its best reply to frozen policies, exactly, by dynamic programming.
+
+The tables are played by the society itself. Levels: the others' joint play is folded up policy by
+policy, as a sum of levels where nothing else matters and else as a multiset. Continuous acts: the
+others' deterministic acts enter the tables directly and the reply is sought on a fine set of acts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.envs.aggregative import (
+    Game,
+    Others,
+    lottery,
+    multisets,
+    num_multisets,
+    shocks,
+    sums,
+    tabulate,
+)
+from commonweal.envs.dynamic_programming import best_response, response_cells
+from commonweal.envs.yardsticks import CONTINUOUS_LEVELS, Problem, noisy, one_state
+from commonweal.errors import NotExact
+from commonweal.society import Society
+from commonweal.solvers import at_states, model_of, only_column, problem_of
+from commonweal.spaces import Real
+
+Array = NDArray[np.float64]
+
+POINTS = 201  # of the grid of states
+REPLIES = 401  # acts among which the reply to continuous acts is sought
+LARGEST_TABLE = 3_000_000  # cells
+
+
+class Frozen(Protocol):
+    """Policies that tell their probabilities (levels) or act deterministically (continuous acts)."""
+
+    def act(self, observation: Mapping[str, NDArray[np.float32]], mask: Any = None) -> dict[str, Array]:
+        """Actions `(B, n, C)` by group."""
+        ...
+
+    def probabilities(
+        self, observation: Mapping[str, NDArray[np.float32]], mask: Any = None
+    ) -> dict[str, list[Array | None]]:
+        """Law `(B, n, L)` of each discrete column by group."""
+        ...
+
+
+def best_response_gain(society: Society, policies: Frozen, replicates: int = 1) -> Array:
+    """Gain of each agent's best reply for ever, from the initial state, `(R, N)`.
+
+    In units of the agent's discounted utility without end; never below zero.
+
+    Args:
+        society: a dilemma in one state under institutions without memory; see `solvers`.
+        policies: of all agents; the first `B / R` worlds shown to them belong to replicate 0, and so on.
+        replicates: R.
+
+    Raises:
+        NotExact: no table can hold this society, or the policies are random in a continuous column.
+    """
+    group, space = only_column(society)
+    worlds = at_states(society, one_state(society.dilemma).grid(POINTS))
+    tiled = {
+        name: np.tile(seen, (replicates, *(1,) * (seen.ndim - 1))) for name, seen in worlds.observation.items()
+    }
+    if not space.levels:
+        return _continuous(society, policies, tiled, replicates)
+    law = policies.probabilities(tiled)[group][0]
+    assert law is not None
+    laws = np.asarray(law, np.float64)
+    laws = laws / laws.sum(axis=-1, keepdims=True)  # float32 networks are off by rounding
+    game = _game(json.dumps({**society.to_dict(), "num_worlds": 1}, sort_keys=True))
+    problem = problem_of(society)
+    return np.stack([_discrete(game, problem, part) for part in np.split(laws, replicates)])
+
+
+def _discrete(game: Game, problem: Problem, laws: Array) -> Array:
+    """Gains `(N,)` against the laws `(G, N, L)`."""
+    agents = range(laws.shape[1])
+    gains = np.zeros(len(agents))
+    known: dict[bytes, float] = {}
+    for i in agents:
+        strategies = [laws[:, j] for j in agents if j != i]
+        key = laws[:, i].tobytes() + b"".join(sorted(strategy.tobytes() for strategy in strategies))
+        if key not in known:  # equal policies (shared parameters) are solved once
+            others = np.broadcast_to(
+                game.others.probabilities(strategies), (len(game.grid), len(game.others.profiles))
+            )
+            reward, matrix = response_cells(game, others)
+            known[key] = _gain(game.grid, reward, matrix, laws[:, i], game.discount, problem.start)
+        gains[i] = known[key]
+    return gains
+
+
+def _gain(grid: Array, reward: Array, matrix: Array, own: Array, discount: float, start: float) -> float:
+    """Value of the best reply minus that of `own (G, A)` at the start."""
+    flow = (own * reward).sum(axis=1)
+    link = np.einsum("ga,gah->gh", own, matrix)
+    value = np.linalg.solve(np.eye(len(grid)) - discount * link, flow)
+    gain = best_response(reward, matrix, discount, value) - value
+    return max(float(np.interp(start, grid, gain)), 0.0)
+
+
+@lru_cache(maxsize=8)
+def _game(key: str) -> Game:
+    """The tables of a society, against sums of levels where they are all that matters."""
+    society = Society.from_dict(json.loads(key))
+    dilemma, problem, model = one_state(society.dilemma), problem_of(society), model_of(society)
+    n, levels = dilemma.num_agents, problem.num_levels
+
+    def table(points: int, others: Others) -> Game:
+        return tabulate(
+            model, dilemma.grid(points), levels, n, dilemma.discount, others, noisy(society.dilemma)
+        )
+
+    even = sums(n, levels)
+    total = np.arange(len(even.profiles))[:, None]
+    uneven = np.clip(total - np.arange(n - 1) * (levels - 1), 0, levels - 1)
+    first, second = table(13, even), table(13, Others(uneven, even.joins))
+    same = np.allclose(first.cells.reward, second.cells.reward, rtol=1e-9, atol=1e-9) and np.allclose(
+        first.cells.expect(first.grid), second.cells.expect(first.grid), rtol=1e-9, atol=1e-9
+    )
+    if same:
+        return table(POINTS, even)
+    cells = len(dilemma.grid(POINTS)) * levels * num_multisets(n, levels)
+    if cells > LARGEST_TABLE:
+        raise NotExact(f"the others' play has {cells} cells; allowed: {LARGEST_TABLE}")
+    return table(POINTS, multisets(n, levels))
+
+
+def _continuous(
+    society: Society, policies: Frozen, observation: Mapping[str, NDArray[np.float32]], replicates: int
+) -> Array:
+    """Gains `(R, N)` against deterministic acts."""
+    group, space = only_column(society)
+    acts, again = policies.act(observation)[group][..., 0], policies.act(observation)[group][..., 0]
+    if not np.array_equal(acts, again):
+        raise NotExact("the policies act at random in a continuous column; allowed: deterministic ones")
+    problem = problem_of(society)
+    parts = np.split(np.asarray(acts, np.float64), replicates)
+    return np.array([[_reply(society, problem, space, part, i) for i in range(part.shape[1])] for part in parts])
+
+
+def _reply(society: Society, problem: Problem, space: Real, acts: Array, agent: int) -> float:
+    """Gain of one agent against the acts `(G, N)` of the others."""
+    dilemma, model = one_state(society.dilemma), model_of(society)
+    grid, options = dilemma.grid(POINTS), np.linspace(space.low, space.high, REPLIES)
+    size, count = len(grid), REPLIES + 1  # the last option is what the agent does now
+    own = np.concatenate([np.tile(options, (size, 1)), acts[:, agent, None]], axis=1).ravel()
+    others = np.repeat(np.delete(acts, agent, axis=1), count, axis=0)
+    entries = np.concatenate([own[:, None], others], axis=1)
+    levels = (entries - space.low) / (space.high - space.low) * (CONTINUOUS_LEVELS - 1)
+    levels = np.clip(levels, 0.0, CONTINUOUS_LEVELS - 1.0)
+    state = np.repeat(grid, count)
+    reward, matrix = np.zeros(len(own)), np.zeros((len(own), size))
+    each = np.arange(len(own))
+    for shock, weight in zip(*shocks(noisy(society.dilemma)), strict=True):
+        step = model(state, levels, float(shock))
+        reward += weight * step.reward
+        corner, mass = lottery(grid, step.following, weight * step.continues)
+        for where, share in zip(corner, mass, strict=True):
+            matrix[each, where] += share
+    now = np.zeros((size, count))
+    now[:, -1] = 1.0
+    table = matrix.reshape(size, count, size)
+    return _gain(grid, reward.reshape(size, count), table, now, dilemma.discount, problem.start)
