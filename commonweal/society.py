@@ -44,7 +44,8 @@ class Transition:
         conduct: what was observably done, by name.
         money: what the dilemma paid, `(B, N)`.
         ledger: the payments of the step.
-        welfare: sum of the citizens' utilities plus the weighted treasury flow, `(B,)`.
+        welfare: sum of the citizens' utilities, the weighted treasury flow and the surplus of those
+            outside, `(B,)`.
     """
 
     observation: dict[str, NDArray[np.float32]]
@@ -262,6 +263,8 @@ class Society:
         if where is not None:
             following = select(where, following, self.state)
             outcome.money = outcome.money * where[:, None]
+            if outcome.outside is not None:
+                outcome.outside = outcome.outside * where
             for name, done in outcome.conduct.items():
                 outcome.conduct[name] = done * where.reshape((-1,) + (1,) * (done.ndim - 1))
         self.state = following
@@ -304,6 +307,8 @@ class Society:
             for name, extra in inst.reward(self.states[inst.address], utility, turn).items():
                 reward[name] = reward[name] + extra
         welfare = utility.sum(axis=1) + self.treasury_weight * ledger.treasury
+        if outcome.outside is not None:
+            welfare = welfare + outcome.outside
         memory.plays = memory.plays + advance
         self.age = self.age + advance
         if outcome.terminated is not None:

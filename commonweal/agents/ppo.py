@@ -47,7 +47,7 @@ class PPOConfig:
     """T, steps of every world between two updates."""
     epochs: int = 4
     """Passes over each rollout."""
-    minibatches: int = 4
+    minibatches: int = 8
     """Parts of a pass; each is one gradient step."""
     learning_rate: float = 3e-3
     """Of Adam, at the start."""

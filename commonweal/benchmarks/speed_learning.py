@@ -35,7 +35,7 @@ def population(replicates: int, updates: int = 4) -> Callable[[], float]:
 
     def work() -> float:
         start = time.perf_counter()
-        learner.train(learner.steps + updates * ROLLOUT)
+        learner.train(learner.steps + updates * ROLLOUT * WORLDS)
         return replicates * WORLDS * AGENTS * ROLLOUT * updates / (time.perf_counter() - start)
 
     return work
@@ -48,7 +48,7 @@ def baseline(env: Any, updates: int = 1) -> Callable[[], float]:
     slots = AGENTS * WORLDS
     learner = Baseline(
         "MlpPolicy", env, n_steps=ROLLOUT, batch_size=slots * ROLLOUT // MINIBATCHES, n_epochs=EPOCHS,
-        gamma=0.95, policy_kwargs={"net_arch": list(LAYERS)}, device="cpu", seed=0,
+        gamma=0.95, policy_kwargs={"net_arch": list(LAYERS)}, device="cpu",
     )  # fmt: skip
 
     def work() -> float:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from commonweal import registry
 from commonweal.agents.base import Policies
 from commonweal.envs.base import Dilemma
+from commonweal.errors import NotExact
 from commonweal.evaluation import evaluate
 from commonweal.random import Streams, world_seeds
 from commonweal.references import References, Rule, Yardstick
 from commonweal.society import Society
+from commonweal.solvers import references
 
 Array = NDArray[np.float64]
 WORLDS = 64  # for the mean trajectory of a yardstick
@@ -59,7 +61,10 @@ def trajectory(dilemma: Dilemma, rule: Rule) -> dict[str, list[float]]:
 
 def record(dilemma: Dilemma) -> dict[str, Any]:
     """The references of `dilemma` as plain JSON, with the trajectory of each rule."""
-    found = dilemma.references()
+    try:
+        found = references(dilemma)
+    except NotExact:  # no symmetric game in one state: no corrective rate is computed
+        found = dilemma.references()
     return {
         "dilemma": registry.describe(dilemma),
         "selfish": _yardstick(dilemma, found.selfish),

@@ -27,12 +27,15 @@ class Outcome:
         conduct: what was observably done, by name, `(B, N)` each.
         terminated: worlds that ended by their own dynamics, `(B,)` bool; None: no world.
         caused: what utility needs besides money (labour, say), by name.
+        outside: surplus of those who are not agents (an auction's seller, consumers), `(B,)`; it
+            counts in W one for one. None: nobody.
     """
 
     money: Array
     conduct: dict[str, Array]
     terminated: NDArray[np.bool_] | None = None
     caused: Mapping[str, Array] = field(default_factory=dict)
+    outside: Array | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
