@@ -39,6 +39,7 @@ Array = NDArray[np.float64]
 
 SCAN = 9  # rates tried at once while the best tax is sought
 SCANS = 3
+COARSE = 101  # grid points while it is sought
 
 
 def only_column(society: Society) -> tuple[str, Real]:
@@ -136,7 +137,8 @@ def problem_of(society: Society) -> Problem:
     if society.time_limit is None:
         raise NotExact("the society has no time limit; allowed: a number of plays, over which W is counted")
     action, signal = society.dilemma.actions()[0], society.dilemma.signals()[0].name
-    return Problem(build, float(start[0]), society.time_limit, signal, action, num_levels)
+    random = noisy(society.dilemma)
+    return Problem(build, float(start[0]), society.time_limit, signal, action, num_levels, random)
 
 
 def _key(society: Society) -> str:
@@ -146,7 +148,8 @@ def _key(society: Society) -> str:
 @lru_cache(maxsize=128)
 def _equilibria(key: str) -> tuple[Yardstick, ...]:
     society = Society.from_dict(json.loads(key))
-    return tuple(equilibrium_yardsticks(problem_of(society), gap=society.dilemma.references().gap))
+    problem = problem_of(society)
+    return tuple(equilibrium_yardsticks(problem, problem.games(), gap=society.dilemma.references().gap))
 
 
 def equilibrium(society: Society) -> Yardstick:
@@ -186,7 +189,7 @@ def _corrective(key: str, base: str) -> Yardstick:
 
     def value(rate: float) -> float:
         problem = problem_of(society(rate))
-        game = problem.build(problem.grids[0])
+        game = problem.build(COARSE)
         found = equilibria(game, horizons=(20,))[0]
         return welfare(game, mixture(found.position, game.num_levels), problem.plays, problem.start)
 

@@ -154,7 +154,7 @@ def test_parameters_per_world_and_per_agent():
     step = society.step({"citizens": actions})
     assert step.ledger.treasury[0] == 0.0
     assert np.isclose(step.ledger.treasury[1], 0.5 * step.conduct["extraction"][1].sum())
-    assert np.allclose(np.diff(step.money, axis=1), -0.1 * 8.0)
+    assert np.allclose(np.diff(step.money, axis=1), -0.1 * step.conduct["effort"][:, :1])
     step = society.step({"citizens": actions})
     assert step.done.all()
     assert np.array_equal(society.states["tax"].rate[:, 0], rates)

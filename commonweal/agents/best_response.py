@@ -34,7 +34,8 @@ from commonweal.spaces import Real
 
 Array = NDArray[np.float64]
 
-POINTS = 201  # of the grid of states
+POINTS = 401  # of the grid of states
+FEW_POINTS = 201  # where tables are large
 REPLIES = 401  # acts among which the reply to continuous acts is sought
 LARGEST_TABLE = 3_000_000  # cells
 
@@ -67,19 +68,21 @@ def best_response_gain(society: Society, policies: Frozen, replicates: int = 1) 
         NotExact: no table can hold this society, or the policies are random in a continuous column.
     """
     group, space = only_column(society)
-    worlds = at_states(society, one_state(society.dilemma).grid(POINTS))
-    tiled = {
-        name: np.tile(seen, (replicates, *(1,) * (seen.ndim - 1))) for name, seen in worlds.observation.items()
-    }
     if not space.levels:
-        return _continuous(society, policies, tiled, replicates)
-    law = policies.probabilities(tiled)[group][0]
+        return _continuous(society, policies, replicates)
+    game = _game(json.dumps({**society.to_dict(), "num_worlds": 1}, sort_keys=True))
+    law = policies.probabilities(_seen(society, game.grid, replicates))[group][0]
     assert law is not None
     laws = np.asarray(law, np.float64)
     laws = laws / laws.sum(axis=-1, keepdims=True)  # float32 networks are off by rounding
-    game = _game(json.dumps({**society.to_dict(), "num_worlds": 1}, sort_keys=True))
     problem = problem_of(society)
     return np.stack([_discrete(game, problem, part) for part in np.split(laws, replicates)])
+
+
+def _seen(society: Society, grid: Array, replicates: int) -> dict[str, NDArray[np.float32]]:
+    """What every agent of every replicate sees at each grid point, `(R G, n, D)` by group."""
+    seen = at_states(society, grid).observation
+    return {name: np.tile(array, (replicates, 1, 1)) for name, array in seen.items()}
 
 
 def _discrete(game: Game, problem: Problem, laws: Array) -> Array:
@@ -130,29 +133,29 @@ def _game(key: str) -> Game:
     )
     if same:
         return table(POINTS, even)
-    cells = len(dilemma.grid(POINTS)) * levels * num_multisets(n, levels)
+    cells = len(dilemma.grid(FEW_POINTS)) * levels * num_multisets(n, levels)
     if cells > LARGEST_TABLE:
         raise NotExact(f"the others' play has {cells} cells; allowed: {LARGEST_TABLE}")
-    return table(POINTS, multisets(n, levels))
+    return table(FEW_POINTS, multisets(n, levels))
 
 
-def _continuous(
-    society: Society, policies: Frozen, observation: Mapping[str, NDArray[np.float32]], replicates: int
-) -> Array:
+def _continuous(society: Society, policies: Frozen, replicates: int) -> Array:
     """Gains `(R, N)` against deterministic acts."""
     group, space = only_column(society)
+    observation = _seen(society, one_state(society.dilemma).grid(FEW_POINTS), replicates)
     acts, again = policies.act(observation)[group][..., 0], policies.act(observation)[group][..., 0]
     if not np.array_equal(acts, again):
         raise NotExact("the policies act at random in a continuous column; allowed: deterministic ones")
     problem = problem_of(society)
     parts = np.split(np.asarray(acts, np.float64), replicates)
-    return np.array([[_reply(society, problem, space, part, i) for i in range(part.shape[1])] for part in parts])
+    agents = range(acts.shape[1])
+    return np.array([[_reply(society, problem, space, part, i) for i in agents] for part in parts])
 
 
 def _reply(society: Society, problem: Problem, space: Real, acts: Array, agent: int) -> float:
     """Gain of one agent against the acts `(G, N)` of the others."""
     dilemma, model = one_state(society.dilemma), model_of(society)
-    grid, options = dilemma.grid(POINTS), np.linspace(space.low, space.high, REPLIES)
+    grid, options = dilemma.grid(len(acts)), np.linspace(space.low, space.high, REPLIES)
     size, count = len(grid), REPLIES + 1  # the last option is what the agent does now
     own = np.concatenate([np.tile(options, (size, 1)), acts[:, agent, None]], axis=1).ravel()
     others = np.repeat(np.delete(acts, agent, axis=1), count, axis=0)

@@ -130,7 +130,8 @@ class Random(Scripted):
     """Every citizen draws each column uniformly, institutions' columns too."""
 
     def __init__(self, society: Society, seed: int = 0) -> None:
-        spaces = {a.name: a.space for group in society.groups.values() for a in group.spaces if group.citizens}
+        citizens = [group for group in society.groups.values() if group.citizens]
+        spaces = {a.name: a.space for group in citizens for a in group.spaces}
 
         def rule(observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
             n = next(iter(observed.values())).shape[1]

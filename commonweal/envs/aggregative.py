@@ -80,9 +80,7 @@ def sums(num_agents: int, num_levels: int) -> Others:
     others = num_agents - 1
     total = np.arange(others * (num_levels - 1) + 1)[:, None]
     even = total // max(others, 1) + (np.arange(others) < total % max(others, 1))
-    joins = [
-        np.arange(k * (num_levels - 1) + 1)[:, None] + np.arange(num_levels) for k in range(others)
-    ]
+    joins = [np.arange(k * (num_levels - 1) + 1)[:, None] + np.arange(num_levels) for k in range(others)]
     return Others(even.reshape(len(total), others), tuple(joins))
 
 

@@ -243,7 +243,8 @@ class Auction(Dilemma):
 
     def best_response_gain(self, bids: Array) -> float:
         """Gain per auction of one bidder from the best deviation, if all bid `bids[j]` at the j-th of
-        M equally likely values (the midpoints of M equal parts of [0, h]); money, by integration."""
+        M equally likely values (the midpoints of M equal parts of [0, h]); money, by integration.
+        """
         value = self._highest_bid * (np.arange(len(bids)) + 0.5) / len(bids)
         tried, wins, payment = self.interim(bids)
         best = (value[:, None] * wins - payment).max(axis=1)
@@ -279,7 +280,9 @@ class Auction(Dilemma):
         facts = {
             "revenue": self._revenue(entry),
             "best entry value": h / 2,
-            "best reserve price": h / 2 * (float(self._beaten(np.asarray(0.5))) if self.pricing == "all-pay" else 1),
+            "best reserve price": h
+            / 2
+            * (float(self._beaten(np.asarray(0.5))) if self.pricing == "all-pay" else 1),
             "revenue at the best reserve price": self._revenue(0.5),
             "bid of the highest value": float(self.equilibrium_bid(np.asarray(h))),
         }

@@ -51,8 +51,8 @@ class Chain:
 
     def forever(self, flow: Array) -> Array:
         """Discounted sum of `flow (G,)` without end, by starting state."""
-        total: Array = np.linalg.solve(np.eye(len(flow)) - self.discount * self.matrix, flow)
-        return total
+        step = np.eye(len(flow)) - self.discount * self.matrix
+        return np.asarray(np.linalg.solve(step, flow), np.float64)
 
     def over(self, flow: Array, plays: int) -> Array:
         """Discounted sum of `flow (G,)` over so many plays, by starting state."""

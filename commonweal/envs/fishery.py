@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.dynamic_programming import planner
 from commonweal.envs.yardsticks import (
     constant_range,
     equilibrium_yardsticks,
@@ -282,17 +283,19 @@ def _fishery(parameters: str) -> Fishery:
 @lru_cache(maxsize=64)
 def _planned_value(parameters: str) -> PlannedValue:
     fishery = _fishery(parameters)
-    _, plan, game = plan_yardstick(laissez_faire(fishery))
-    return PlannedValue(game.grid, plan.value)
+    problem = laissez_faire(fishery)
+    game = problem.games()[-1]
+    return PlannedValue(game.grid, planner(game).value)
 
 
 @lru_cache(maxsize=64)
 def _references(parameters: str) -> References:
     fishery = _fishery(parameters)
     problem = laissez_faire(fishery)
-    planned, *_ = plan_yardstick(problem)
-    selfish, *more = equilibrium_yardsticks(problem, planned.welfare)
-    low, high = constant_range(problem)
+    games = problem.games()
+    planned, _ = plan_yardstick(problem, games)
+    selfish, *more = equilibrium_yardsticks(problem, games, planned.welfare)
+    low, high = constant_range(problem, games[0])
     found = [planned.welfare, selfish.welfare, *(other.welfare for other in more)]
     names = {f"another selfish search {i}": other for i, other in enumerate(more, start=1)}
     payoff_range = max(high, *found) - min(low, *found)

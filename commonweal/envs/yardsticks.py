@@ -1,10 +1,11 @@
 """Yardsticks of a symmetric game in one state, each with a bound on its error.
 
-Three grids: equilibria are found on the first, followed to the second, and what is reported is
-*measured* on the third, for the very rule that scripted agents play (probabilities interpolated
-between grid points): its W, and its epsilon, the exact gain of the best reply. The error bound is
-the difference between W of that rule on the third grid and on the second: the error of the third
-is below it wherever halving the spacing at least halves the error.
+Equilibria are found on a coarse grid and followed to the next. What is reported is *measured* on
+the finest, for the very rule that scripted agents play (probabilities interpolated between grid
+points): its W, and its epsilon, the exact gain of the best reply. The error bound is the difference
+between W of that rule on the finest grid and on one with twice the spacing: the error of the finest
+is below it wherever halving the spacing at least halves the error. `detail["epsilon_error"]` is the
+same difference for epsilon.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from commonweal.spaces import Action, Real
 
 Array = NDArray[np.float64]
 
-GRIDS = (101, 201, 401)
+GRIDS = (101, 201, 401, 801)  # two to search on, two to measure on
+NOISY_GRIDS = (101, 201, 401)  # noise smooths, and costs a factor of the quadrature's nodes
+MANY_LEVELS_GRIDS = (51, 101, 201)
 CONTINUOUS_LEVELS = 51  # stand for a continuous action
 LARGEST_EPSILON = 0.01  # of the gap per agent; above it a strategy is only "best known"
 
@@ -103,6 +106,7 @@ class Problem:
         signal: observation column that shows the coordinate.
         action: the only action column.
         num_levels: L; the levels stand for a continuous action where the column has none.
+        noisy: whether shocks are drawn within a play.
     """
 
     build: Callable[[int], Game]
@@ -111,11 +115,12 @@ class Problem:
     signal: str
     action: Action
     num_levels: int
+    noisy: bool
 
-    @property
-    def grids(self) -> tuple[int, int, int]:
-        """Numbers of grid points, fewer where levels are many."""
-        return GRIDS if self.num_levels <= 25 else (51, 101, 201)
+    def games(self) -> list[Game]:
+        """The game on each grid, from the coarsest on; fewer points where levels are many."""
+        grids = MANY_LEVELS_GRIDS if self.num_levels > 25 else NOISY_GRIDS if self.noisy else GRIDS
+        return [self.build(points) for points in grids]
 
     def entries(self, level: Array) -> Array:
         """Entries of the action array from level indices."""
@@ -155,7 +160,8 @@ def laissez_faire(dilemma: Dilemma) -> Problem:
 
     start = float(game.coordinate(dilemma.initial(Fixed(1, None, dilemma.id)))[0])
     assert dilemma.time_limit is not None
-    return Problem(build, start, dilemma.time_limit, signal.name, action, num_levels)
+    limit = dilemma.time_limit
+    return Problem(build, start, limit, signal.name, action, num_levels, noisy(dilemma))
 
 
 @dataclass(frozen=True)
@@ -226,9 +232,9 @@ class ConstantRule:
         return {self.action.name: np.full(next(iter(observed.values())).shape[:2], self.entry)}
 
 
-def plan_yardstick(problem: Problem) -> tuple[Yardstick, Plan, Game]:
-    """The planner, with its plan and the finest game."""
-    games = [problem.build(points) for points in problem.grids[1:]]
+def plan_yardstick(problem: Problem, games: list[Game]) -> tuple[Yardstick, Plan]:
+    """The planner, with its plan on the finest of the games."""
+    games = games[-2:]
     plans = [planner(game) for game in games]
     links = [planned_chain(game, plan.total) for game, plan in zip(games, plans, strict=True)]
     values = [
@@ -238,24 +244,23 @@ def plan_yardstick(problem: Problem) -> tuple[Yardstick, Plan, Game]:
     plan, game = plans[-1], games[-1]
     rule = PlannedRule(problem, game.grid, plan.total, game.num_levels)
     error = abs(values[1] - values[0])
-    return Yardstick(values[1], "dynamic programming", error, rule=rule), plan, game
+    return Yardstick(values[1], "dynamic programming", error, rule=rule), plan
 
 
 def measure(
-    problem: Problem, games: list[Game], grid: Array, equilibrium: Equilibrium, gap: float,
+    problem: Problem, games: list[Game], grid: Array, equilibrium: Equilibrium, gap: float
 ) -> Yardstick:  # fmt: skip
-    """W, error and epsilon of an equilibrium found on `grid`, on the two finest games."""
-    middle, fine = games
-    position = equilibrium.position
-    strategy = mixture(position, fine.num_levels)
+    """W, error and epsilon of an equilibrium found on `grid`, on the two games given."""
+    fine = games[1]
+    strategy = mixture(equilibrium.position, fine.num_levels)
 
     def on(game: Game) -> Array:
         columns = [np.interp(game.grid, grid, column) for column in strategy.T]
         return np.stack(columns, axis=1)
 
-    values = [welfare(game, on(game), problem.plays, problem.start) for game in (middle, fine)]
-    _, gain = deviation_gain(fine, on(fine))
-    epsilon = fine.at(gain, problem.start)
+    values = [welfare(game, on(game), problem.plays, problem.start) for game in games]
+    gains = [deviation_gain(game, on(game))[1] for game in games]
+    half, epsilon = [game.at(gain, problem.start) for game, gain in zip(games, gains, strict=True)]
     exact = epsilon <= LARGEST_EPSILON * gap / fine.num_agents
     return Yardstick(
         values[1],
@@ -263,31 +268,31 @@ def measure(
         abs(values[1] - values[0]),
         epsilon,
         rule=MixedRule(problem, grid, strategy),
-        detail={"epsilon_anywhere": float(gain.max())},
+        detail={"epsilon_anywhere": float(gains[1].max()), "epsilon_error": abs(epsilon - half)},
     )
 
 
 def equilibrium_yardsticks(
-    problem: Problem, first_best: float | None = None, gap: float | None = None
+    problem: Problem, games: list[Game], first_best: float | None = None, gap: float | None = None
 ) -> list[Yardstick]:
     """Symmetric Markov-perfect equilibria, the worst for the group first.
 
     Args:
         problem: the game.
+        games: the game on each grid, see `Problem.games`.
         first_best: W of the planner, from which each equilibrium's own gap is counted.
         gap: the gap that is the scale for epsilon, where it is known already.
     """
-    games = [problem.build(points) for points in problem.grids]
-    coarse, *finer = games
+    coarse, second = games[:2]
     found = equilibria(coarse)
     measured: list[Yardstick] = []
     for equilibrium in found:
-        followed = refined(coarse, finer[0], equilibrium)
+        followed = refined(coarse, second, equilibrium)
         versions = []
-        for game, version in ((coarse, equilibrium), (finer[0], followed)):
+        for game, version in ((coarse, equilibrium), (second, followed)):
             own = welfare(game, mixture(version.position, game.num_levels), problem.plays, problem.start)
             scale = abs((first_best or 0.0) - own) if gap is None else gap
-            versions.append(measure(problem, finer, game.grid, version, scale))
+            versions.append(measure(problem, games[-2:], game.grid, version, scale))
         best = min(versions, key=lambda yardstick: yardstick.epsilon)
         text = "limit of finite-horizon backward induction"
         if not equilibrium.limit:
@@ -300,9 +305,8 @@ def equilibrium_yardsticks(
     return sorted(measured, key=lambda yardstick: (yardstick.kind == "best known", yardstick.welfare))
 
 
-def constant_range(problem: Problem) -> tuple[float, float]:
+def constant_range(problem: Problem, game: Game) -> tuple[float, float]:
     """Smallest and largest W when all play the same level for ever."""
-    game = problem.build(problem.grids[0])
     strategies = [np.tile(row, (len(game.grid), 1)) for row in np.eye(game.num_levels)]
     values = [welfare(game, strategy, problem.plays, problem.start) for strategy in strategies]
     return min(values), max(values)
