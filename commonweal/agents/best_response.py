@@ -3,6 +3,10 @@
 The tables are played by the society itself. Levels: the others' joint play is folded up policy by
 policy, as a sum of levels where nothing else matters and else as a multiset. Continuous acts: the
 others' deterministic acts enter the tables directly and the reply is sought on a fine set of acts.
+
+Exact for the game on the grid. Against policies with sharp thresholds a finer grid finds a little
+more: for the default fishery's selfish rule 0.10 on this grid and 0.16 in the limit, where the gap
+per agent is 21. Policies that change smoothly with the stock are not affected.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal import solvers
 from commonweal.agents.ppo import PPO, PPOConfig
 from commonweal.benchmarks.deviation import deviation_gain
 from commonweal.benchmarks.store import Row, read_rows, write_json, write_rows
 from commonweal.benchmarks.suite import Cell
 from commonweal.benchmarks.yardsticks import restore
-from commonweal.errors import CorruptCheckpoint, StorageError
+from commonweal.errors import CorruptCheckpoint, NotExact, StorageError
 from commonweal.evaluation import Evaluation, evaluate
 from commonweal.random import world_seeds
 from commonweal.references import References
@@ -51,9 +52,10 @@ def run_cell(cell: Cell, folder: Path, record: Mapping[str, Any] | None, listen:
     write_rows(folder / "series.parquet", _series(result, replicates))
     write_rows(folder / "flows.parquet", _flows(result, replicates))
     rows = _results(cell, result, learner, references)
+    gap = references.gap if references is not None else np.nan
+    theory = _equilibrium(cell)
     for row, value in zip(rows, gain, strict=True):
-        gap = references.gap if references is not None else np.nan
-        row |= {"gain": float(value), "gain_share": float(value / gap), "gain_method": method}
+        row |= {"gain": float(value), "gain_share": float(value / gap), "gain_method": method, **theory}
     write_rows(folder / "results.parquet", rows)
     write_text(folder / "done", "")
 
@@ -118,6 +120,19 @@ def _results(cell: Cell, result: Evaluation, learner: PPO, references: Reference
         }
         for r in range(replicates)
     ]
+
+
+def _equilibrium(cell: Cell) -> Row:
+    """What theory expects of the very society, institutions included; nan where it is not solved."""
+    try:
+        found = solvers.equilibrium(cell.society(1))
+    except (NotExact, NotImplementedError):
+        return {"equilibrium_welfare": np.nan, "equilibrium_error": np.nan, "equilibrium_epsilon": np.nan}
+    return {
+        "equilibrium_welfare": found.welfare,
+        "equilibrium_error": found.error,
+        "equilibrium_epsilon": found.epsilon,
+    }
 
 
 def _late(values: Array) -> Array:

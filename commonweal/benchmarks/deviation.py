@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.agents.best_response import best_response_gain
 from commonweal.agents.ppo import PPO
 from commonweal.benchmarks.suite import Cell
 from commonweal.errors import NotExact
@@ -18,24 +19,21 @@ FRESH = 1 << 41  # added to the study's seed for the worlds and weights of a tra
 
 
 def deviation_gain(cell: Cell, learner: PPO, seeds: NDArray[np.uint64], listen: Any) -> tuple[Array, Method]:
-    """Gain of agent 0 of each replicate in its own discounted utility, `(R,)`, and how it was found."""
+    """Gain in an agent's own discounted utility, by replicate `(R,)`, and how it was found."""
     try:
         return exact_gain(cell, learner), "exact"
-    except (NotExact, ImportError):
+    except NotExact:
         return trained_gain(cell, learner, seeds, listen), "trained"
 
 
 def exact_gain(cell: Cell, learner: PPO) -> Array:
-    """By dynamic programming against the frozen policies of the others, `(R,)`.
+    """Of the agent that gains most, by dynamic programming against the frozen policies, `(R,)`.
 
     Raises:
         NotExact: the society has no such solution.
     """
-    from commonweal.agents.best_response import best_response_gain
-
-    society = cell.society(1)
-    found = [best_response_gain(society, learner.policies(replicate=r)) for r in range(learner.replicates)]
-    return np.array([float(np.max(gain)) for gain in found])
+    policies = learner.policies()
+    return best_response_gain(cell.society(1), policies, learner.replicates).max(axis=1)
 
 
 def trained_gain(cell: Cell, learner: PPO, seeds: NDArray[np.uint64], listen: Any) -> Array:

@@ -94,7 +94,8 @@ def efficiency(summaries: Sequence[Summary]) -> str:
 
     def paint(axes: Axes) -> None:
         found = [s.columns["efficiency"] for s in summaries]
-        finite = [x for e in found for x in (e.low, e.high) if np.isfinite(x)]
+        exact = [s.columns["equilibrium"].value for s in summaries]
+        finite = [x for x in [*exact, *(x for e in found for x in (e.low, e.high))] if np.isfinite(x)]
         low, high = min([0.0, *finite]), max([1.0, *finite])
         axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         _row_axes(axes, [s.cell.institution for s in summaries], "efficiency")
@@ -103,6 +104,7 @@ def efficiency(summaries: Sequence[Summary]) -> str:
         for e in [e for s, e in zip(summaries, found, strict=True) if s.laissez_faire]:
             axes.axvline(e.value, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
         for row, (summary, e) in enumerate(zip(summaries, found, strict=True)):
+            axes.plot([exact[row]], [row], "|", color=INK, markersize=15, markeredgewidth=1.4, zorder=2)
             shape = "D" if "oracle" in summary.information else "o"
             face = "white" if summary.converged is False else BLUE
             _interval(axes, row, e.low, e.high, e.value, marker=shape, markerfacecolor=face)

@@ -13,7 +13,8 @@ NOTES = {
     "efficiency": (
         "0 is the selfish equilibrium, 1 the planner. Interquartile mean over the replicates, with the "
         "95% bootstrap interval below it, widened by the error bounds of both references. Dotted: the "
-        "trained laissez-faire. Diamonds: uses oracle information. White marks: not converged (a best "
+        "trained laissez-faire. Strokes: the exact equilibrium under that institution, where it can be "
+        "computed. Diamonds: uses oracle information. White marks: not converged (a best "
         f"response gains more than {CONVERGED:.0%} of the gap)."
     ),
     "measures": (
@@ -40,9 +41,10 @@ NOTES = {
         "striped ones change hands."
     ),
     "gains": (
-        "How much agent 0 would gain in its own discounted utility by its best reply to the frozen "
-        "policies of the others. Filled: exact, by dynamic programming. White: trained from its own "
-        "policy onwards, a lower bound. A large gain means not converged, not misaligned."
+        "How much an agent would gain in its own discounted utility by its best reply to the frozen "
+        "policies of the others. Filled: exact, by dynamic programming, of the agent that gains most. "
+        "White: of agent 0, trained from its own policy onwards, a lower bound. A large gain means not "
+        "converged, not misaligned."
     ),
     "references": (
         "W with a bound on its error; epsilon is the exact gain of one agent from deviating alone, in "
@@ -78,6 +80,11 @@ DEFINITIONS = {
     "Interval": (
         "95% percentile bootstrap of the interquartile mean over replicates (the lowest and highest "
         "quarter left out)."
+    ),
+    "Efficiency in theory": (
+        "That of the worst symmetric Markov-perfect equilibrium found of the dilemma under this very "
+        "institution, by dynamic programming; missing where the institution remembers, draws lots or adds "
+        "actions."
     ),
 }
 NOT_TO_CONCLUDE = (

@@ -22,6 +22,7 @@ from commonweal.errors import StorageError
 from commonweal.storage import write_text
 
 Array = NDArray[np.float64]
+MORE = (("gain", "gain in money", "{:.3g}"), ("equilibrium", "efficiency in theory", "{:.2f}"))
 
 
 def write_report(folder: str | Path) -> Path:
@@ -144,12 +145,11 @@ def _titled(cells: list[Summary], svg: str) -> str:
 
 
 def _measures(cells: list[Summary]) -> str:
-    head = "".join(f"<th scope=col>{heading}</th>" for _, heading, _ in (*COLUMNS, ("", "gain in money", "")))
+    head = "".join(f"<th scope=col>{heading}</th>" for _, heading, _ in (*COLUMNS, *MORE))
     rows = []
     unknown = Estimate(np.nan, np.nan, np.nan)
     for summary in cells:
-        shown = [text(summary.columns.get(name, unknown), form) for name, _, form in COLUMNS]
-        shown.append(text(summary.columns.get("gain", unknown), "{:.3g}"))
+        shown = [text(summary.columns.get(name, unknown), form) for name, _, form in (*COLUMNS, *MORE)]
         inside = "".join(f"<td>{_broken(value)}</td>" for value in shown)
         method = f"<small>response {summary.gain_method}</small>"
         rows.append(f"<tr><th scope=row>{escape(summary.cell.institution)}{method}</th>{inside}</tr>")

@@ -28,8 +28,9 @@ class Summary:
     Attributes:
         cell: which.
         replicates: how many.
-        columns: by name: `welfare`, `efficiency` (its interval holds the error of the references
-            too), `equality`, `final_stock`, `enforcement_cost`, `gain`, `gain_share`, …
+        columns: by name: `welfare`; `efficiency`, whose interval holds the error of the references
+            too; `equilibrium`, the same of the exact equilibrium of this very cell; `equality`,
+            `final_stock`, `enforcement_cost`, `gain`, `gain_share`, …
         gain_method: `exact` or `trained` (a lower bound).
         information: what the institutions use, see `information`.
         references: of the dilemma; None where they are not known.
@@ -71,6 +72,8 @@ def _summary(cell: Cell, store: Store) -> Summary:
     columns = {name: estimate(column(rows, name)) for name in numbers}
     if references is not None:
         columns["efficiency"] = efficiency_estimate(columns["welfare"], references)
+        w, error = rows[0]["equilibrium_welfare"], rows[0]["equilibrium_error"]
+        columns["equilibrium"] = efficiency_estimate(Estimate(w, w - error, w + error), references)
     stack = [registry.institution_from(plain) for plain in cell.config["institutions"]]
     return Summary(
         cell, len(rows), columns, rows[0]["gain_method"], information(stack, cell), references, record

@@ -171,11 +171,12 @@ class Auction(Dilemma):
         """G: probability that fewer than k of N - 1 others are above, if one is below with `below`."""
         return np.asarray(betainc(self.num_agents - self.units, self.units, below), dtype=np.float64)
 
-    def _above(self, low: Array, high: float = 1.0, by_value: bool = False) -> Array:
+    def _integral(self, low: Array | float, high: Array | float = 1.0, by_value: bool = False) -> Array:
         """Integral of G (or of v G) over `[low, high]`; Gauss and Legendre are exact for polynomials."""
         node, weight = np.polynomial.legendre.leggauss(self.num_agents + 1)
-        half = 0.5 * (high - np.asarray(low, dtype=np.float64))[..., None]
-        at = high - half + half * node
+        middle = 0.5 * (np.asarray(high) + np.asarray(low))[..., None]
+        half = 0.5 * (np.asarray(high) - np.asarray(low))[..., None]
+        at = np.clip(middle + half * node, 0.0, 1.0)
         total: Array = (self._beaten(at) * (at if by_value else 1.0) * weight * half).sum(axis=-1)
         return total
 
@@ -189,11 +190,11 @@ class Auction(Dilemma):
     def equilibrium_bid(self, value: Array) -> Array:
         """Bid of each value in the symmetric equilibrium of continuous bids; money, any shape."""
         h, _ = self._symmetric()
-        entry, share = self.entry_value() / h, np.asarray(value, dtype=np.float64) / h
+        entry, share = self.entry_value() / h, np.clip(np.asarray(value, dtype=np.float64) / h, 0.0, 1.0)
         if self.pricing == "second-price":
             return np.where(share >= entry, h * share, 0.0)
-        wins = self._beaten(np.minimum(share, 1.0))
-        paid = share * wins - (self._above(np.full_like(share, entry)) - self._above(share))
+        wins = self._beaten(share)
+        paid = share * wins - self._integral(entry, share)
         bid = paid / np.maximum(wins, 1e-300) if self.pricing == "first-price" else paid
         return np.where((share >= entry) & (wins > 0), h * bid, 0.0)
 
@@ -261,22 +262,22 @@ class Auction(Dilemma):
         rounds = float(self.rounds)
         weight = rounds if self.discount == 1 else (1 - self.discount**rounds) / (1 - self.discount)
         entry = self.entry_value() / h
-        planned = float(weight * h * self.num_agents * self._above(np.zeros(()), by_value=True))
+        planned = float(weight * h * self.num_agents * self._integral(0.0, by_value=True))
         if self.bid_levels:
             fine, coarse = self._at_levels(VALUES * 10), self._at_levels(VALUES * 5)
             value, revenue = fine
             error = weight * abs(value - coarse[0])
+            epsilon = weight * max(self.best_response_gain(self._own_bids(VALUES)), 0.0)
         else:
-            value = float(h * self.num_agents * self._above(np.asarray(entry), by_value=True))
-            revenue = self._revenue(entry)
-            error = 0.0
-        epsilon = weight * max(self.best_response_gain(self._own_bids(VALUES)), 0.0)
+            value = float(h * self.num_agents * self._integral(entry, by_value=True))
+            revenue, error, epsilon = self._revenue(entry), 0.0, 0.0
         where = "at the nearest level" if self.bid_levels else "of every auction"
         selfish = Yardstick(
             weight * value, "closed form", error, epsilon, f"symmetric equilibrium {where}",
             self._bidding(), {"revenue": revenue, "entry value": self.entry_value()},
         )  # fmt: skip
         planner = Yardstick(planned, "closed form", selection="the highest values win")
+        best = float(self._beaten(np.asarray(0.5))) if self.pricing == "all-pay" else 1.0
         facts = {
             "revenue": self._revenue(entry),
             "best entry value": h / 2,
@@ -291,7 +292,7 @@ class Auction(Dilemma):
     def _revenue(self, entry: float) -> float:
         """Expected revenue of an auction if values above `entry` (share of h) take part."""
         # N times the integral of m over [v_0, 1], the order of integration changed.
-        v_g, g = self._above(np.asarray(entry), by_value=True), self._above(np.asarray(entry))
+        v_g, g = self._integral(entry, by_value=True), self._integral(entry)
         return float(self._symmetric()[0] * self.num_agents * (2 * v_g - g))
 
     def _own_bids(self, number: int) -> Array:

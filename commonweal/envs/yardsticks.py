@@ -294,15 +294,16 @@ def equilibrium_yardsticks(
             scale = abs((first_best or 0.0) - own) if gap is None else gap
             versions.append(measure(problem, games[-2:], game.grid, version, scale))
         best = min(versions, key=lambda yardstick: yardstick.epsilon)
-        text = "limit of finite-horizon backward induction"
-        if not equilibrium.limit:
-            text = (
-                f"worst for the group of {len(found)} searches by relaxed backward induction; "
-                "the plain induction cycles"
-            )
-        measured.append(replace(best, selection=text))
+        measured.append(best)
     # An equilibrium comes before what is only best known.
-    return sorted(measured, key=lambda yardstick: (yardstick.kind == "best known", yardstick.welfare))
+    measured.sort(key=lambda yardstick: (yardstick.kind == "best known", yardstick.welfare))
+    if found[0].limit:
+        return [replace(measured[0], selection="limit of finite-horizon backward induction")]
+    how = f"of {len(found)} found by relaxed backward induction; the plain induction cycles"
+    return [
+        replace(one, selection=f"{'worst for the group' if place == 0 else 'another'} {how}")
+        for place, one in enumerate(measured)
+    ]
 
 
 def constant_range(problem: Problem, game: Game) -> tuple[float, float]:

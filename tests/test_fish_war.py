@@ -1,0 +1,111 @@
+"""The great fish war against its closed forms, and these against an independent numerical solution."""
+
+import numpy as np
+import pytest
+
+from commonweal import make
+from commonweal.agents.best_response import best_response_gain
+from commonweal.agents.scripted import Constant, scripted
+from commonweal.envs.fish_war import FishWar
+from commonweal.envs.yardsticks import Fixed
+from commonweal.errors import NotExact
+from commonweal.evaluation import evaluate
+from commonweal.society import Society
+
+
+def war(**parameters) -> FishWar:
+    found = make("fish_war-v0", **parameters)
+    assert isinstance(found, FishWar)
+    return found
+
+
+@pytest.mark.parametrize(("n", "share", "stock"), [(2, 0.3548387, 0.2903226), (5, 0.171875, 0.140625)])
+def test_published_shares_and_stocks(n, share, stock):
+    found = war(num_agents=n).references()
+    assert found.selfish.detail["share"] == pytest.approx(share, abs=1e-6)
+    assert found.selfish.detail["steady stock"] == pytest.approx(stock, abs=1e-6)
+    assert found.planner.detail["share"] * n == pytest.approx(0.55)
+    assert found.planner.detail["steady stock"] == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_the_closed_form_of_w_is_what_play_yields(n):
+    dilemma = war(num_agents=n, initial_stock=0.2, elasticity=0.7)
+    society = Society(dilemma)
+    found = dilemma.references()
+    for yardstick in (found.selfish, found.planner):
+        welfare = evaluate(society, scripted(society, yardstick)).welfare[0]
+        assert welfare == pytest.approx(yardstick.welfare, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_best_reply_by_an_independent_value_iteration(n):
+    """A plain value iteration over the log stock, written without the package's solver."""
+    dilemma = war(num_agents=n)
+    others = (n - 1) * dilemma.markov_perfect_share()
+    grid = np.linspace(-5.0, 0.0, 801)
+    own = np.linspace(dilemma.min_share, dilemma.cap / n, 1201)
+    following = 0.5 * (grid[:, None] + np.log(1.0 - others - own))
+    now, value = np.log(own) + grid[:, None], np.zeros(801)
+    for _ in range(160):
+        value = (now + 0.9 * np.interp(following, grid, value)).max(axis=1)
+    best = own[(now + 0.9 * np.interp(following, grid, value)).argmax(axis=1)]
+    # Below, the table ends; above, the reply is the equilibrium share itself at every stock.
+    assert best[grid > -3.0] == pytest.approx(dilemma.markov_perfect_share(), abs=0.01)
+
+
+@pytest.mark.parametrize("shares", [(0.2, 0.4), (0.1, 0.1), (0.3, 0.45)])
+def test_the_gain_of_deviating_in_closed_form_and_by_dynamic_programming(shares):
+    dilemma = war()
+
+    class Fixed_:
+        def act(self, observation, mask=None):
+            seen = observation["citizens"]
+            return {"citizens": np.tile(np.array(shares)[None, :, None], (len(seen), 1, 1))}
+
+    numerical = best_response_gain(Society(dilemma), Fixed_())[0]
+    assert numerical == pytest.approx(dilemma.deviation_gain(np.array(shares)), abs=2e-4)
+    assert numerical.max() > 0.01
+
+
+def test_one_country_alone_is_the_planner():
+    found = war(num_agents=1).references()
+    assert found.gap == pytest.approx(0.0, abs=1e-12)
+    assert np.isnan(found.efficiency(found.planner.welfare))
+
+
+def test_levels_take_the_nearest_share_and_say_what_it_costs():
+    found = war(num_agents=3, share_levels=51).references()
+    exact = war(num_agents=3).references()
+    assert exact.selfish.kind == "closed form"
+    assert exact.selfish.epsilon == pytest.approx(0.0, abs=1e-12)
+    assert 0.0 < found.selfish.epsilon < 0.01 * found.gap / 3
+    assert found.selfish.detail["share"] != found.selfish.detail["share in theory"]
+    coarse = war(num_agents=3, share_levels=4).references()
+    assert coarse.selfish.kind == "best known"
+
+
+def test_harm_is_the_others_share_of_the_planners_loss():
+    dilemma = war(num_agents=3)
+    state, rng = dilemma.state_at(np.array([-0.7])), Fixed(1, None, "test")
+    share = np.array([[0.1, 0.2, 0.3]])
+    following, outcome = dilemma.step(state, {"share": share}, rng)
+    harm = dilemma.harm(state, {"share": share}, outcome, following)
+    for i in range(3):
+        least = share.copy()
+        least[0, i] = dilemma.min_share
+        spared, _ = dilemma.step(state, {"share": least}, rng)
+        loss = np.log(spared.stock / following.stock)[0, 0] * 3 / (1 - 0.45)
+        assert harm[0, i] == pytest.approx(0.9 * 2 / 3 * loss)
+
+
+def test_per_world_elasticities_have_no_references():
+    with pytest.raises(NotExact, match="scalars"):
+        war(elasticity=np.array([0.3, 0.5])).references()
+
+
+def test_constant_play_may_be_named():
+    society = Society(war())
+    level = war().planner_share()
+    welfare = evaluate(society, Constant(society, share=level)).welfare[0]
+    assert welfare == pytest.approx(war().references().planner.welfare)
