@@ -41,7 +41,7 @@ class Yardstick:
     error: float = 0.0
     epsilon: float = math.nan
     selection: str = ""
-    rule: Rule | None = None
+    rule: Rule | None = field(default=None, repr=False)
     detail: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -81,3 +81,31 @@ class References:
         if not self.gap > SMALLEST_GAP * self.payoff_range:
             return np.full_like(np.asarray(welfare, dtype=np.float64), np.nan)[()]
         return (welfare - self.selfish.welfare) / self.gap
+
+
+@dataclass(frozen=True)
+class Check:
+    """One number of theory beside our own.
+
+    Attributes:
+        name: what is compared.
+        source: where the reference comes from.
+        reference, ours: the two numbers.
+        tolerance: largest absolute error that passes: 1e-6 for closed forms, else a stated bound.
+    """
+
+    name: str
+    source: str
+    reference: float
+    ours: float
+    tolerance: float = 1e-6
+
+    @property
+    def error(self) -> float:
+        """Absolute difference."""
+        return abs(self.ours - self.reference)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the tolerance (nan never is)."""
+        return self.error <= self.tolerance

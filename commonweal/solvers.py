@@ -134,11 +134,12 @@ def problem_of(society: Society) -> Problem:
         )  # fmt: skip
 
     start = game.coordinate(society.dilemma.initial(Fixed(1, None, society.dilemma.id)))
-    if society.time_limit is None:
+    plays = society.time_limit or society.dilemma.horizon
+    if plays is None:
         raise NotExact("the society has no time limit; allowed: a number of plays, over which W is counted")
     action, signal = society.dilemma.actions()[0], society.dilemma.signals()[0].name
     random = noisy(society.dilemma)
-    return Problem(build, float(start[0]), society.time_limit, signal, action, num_levels, random)
+    return Problem(build, float(start[0]), plays, signal, action, num_levels, random)
 
 
 def _key(society: Society) -> str:

@@ -86,7 +86,7 @@ def test_interim_equals_play_with_ties():
     worlds, rng = 40_000, np.random.default_rng(1)
     for pricing in ("first-price", "second-price", "all-pay"):
         auction = make("auction-v0", pricing=pricing, units=2, bid_levels=5, reserve=0.25, num_agents=4)
-        tried, wins, payment = auction.interim(np.rint(MIDPOINTS * 4) / 4)
+        _, wins, payment = auction.interim(np.rint(MIDPOINTS * 4) / 4)
         society = Society(auction, num_worlds=worlds)
         for level in (1, 2, 4):
             bid = np.rint(rng.random((worlds, 4, 1)) * 4)

@@ -2,7 +2,8 @@
 
 import math
 
-from commonweal.benchmarks.verify import Check, _effort_game, _fish_war, _golden_rule, _gordon_schaefer
+from commonweal.benchmarks.verify import _effort_game, _fish_war, _golden_rule, _gordon_schaefer
+from commonweal.references import Check
 
 
 def test_closed_forms_hold():

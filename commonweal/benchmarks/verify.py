@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from commonweal.envs.fish_war import FishWar
 from commonweal.envs.fishery import Fishery, golden_rule_stock
 from commonweal.evaluation import evaluate
 from commonweal.random import Streams, world_seeds
+from commonweal.references import Check
 from commonweal.society import Society
 from commonweal.solvers import corrective_tax, equilibrium
 
@@ -22,37 +22,10 @@ CLOSED_FORM = 1e-6
 WORLDS = 256
 
 
-@dataclass(frozen=True)
-class Check:
-    """One number of theory.
-
-    Attributes:
-        name: what is compared.
-        source: where the reference comes from.
-        reference, ours: the two numbers.
-        tolerance: largest error that passes.
-    """
-
-    name: str
-    source: str
-    reference: float
-    ours: float
-    tolerance: float
-
-    @property
-    def error(self) -> float:
-        """Absolute difference."""
-        return abs(self.ours - self.reference)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the error is within the tolerance (nan never is)."""
-        return self.error <= self.tolerance
-
-
 def checks() -> list[Check]:
-    """Every check, computed afresh."""
-    return [*_fish_war(), *_gordon_schaefer(), *_golden_rule(), *_effort_game(), *_programming()]
+    """Every check, computed afresh: those of each dilemma's own file, then those that need solvers."""
+    told = [check for name in registry.DILEMMAS for check in registry.dilemma_class(name).theory()]
+    return [*told, *_fish_war(), *_gordon_schaefer(), *_golden_rule(), *_effort_game(), *_programming()]
 
 
 def _fish_war() -> Iterator[Check]:

@@ -16,31 +16,25 @@ optimum (36 in all) follow from them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.base import Outcome, Play
+from commonweal.envs.repeated import Always, RepeatedGame, RoundState
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.references import References, Rule, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.references import Check, References, Yardstick
+from commonweal.spaces import Action, Bounds, Conduct, Real
 
 Array = NDArray[np.float64]
 
 
-@dataclass
-class AppropriationState:
-    """Rounds played so far, `(B, 1)`."""
-
-    round: Array
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Appropriation(Dilemma):
+class Appropriation(RepeatedGame):
     """Common-pool appropriation.
 
     Attributes:
@@ -68,54 +62,38 @@ class Appropriation(Dilemma):
     yield_curvature: Parameter = 0.25
     levels: int | None = 26
     rounds: int = 20
-    discount: float = 1.0
 
     def validate(self) -> None:
         """Check the ranges."""
+        super().validate()
         check("Appropriation.num_agents", self.num_agents, 1, math.inf)
         for name in ("endowment", "yield_slope", "yield_curvature"):
             check(f"Appropriation.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
         check("Appropriation.outside_wage", self.outside_wage, 0.0, math.inf)
-        check("Appropriation.rounds", self.rounds, 1, math.inf)
-        check("Appropriation.discount", self.discount, 0.0, 1.0)
 
     def actions(self) -> list[Action]:
         """Tokens in the pool."""
         return [Action("tokens", Real(0.0, self.endowment, "tokens", self.levels))]
 
-    def signals(self) -> list[Signal]:
-        """The share of the rounds that has been played."""
-        return [Signal("progress", "share of rounds", 0.0, 1.0)]
-
-    def initial(self, rng: Streams) -> AppropriationState:
-        """Before the first round."""
-        return AppropriationState(np.zeros((rng.num_worlds, 1)))
-
-    def step(self, state: AppropriationState, play: Play, rng: Streams) -> tuple[AppropriationState, Outcome]:
+    def step(self, state: RoundState, play: Play, rng: Streams) -> tuple[RoundState, Outcome]:
         """One round."""
         tokens = play["tokens"]
         payoff = self.payoff(tokens)
-        following = AppropriationState(state.round + 1.0)
-        over = following.round[:, 0] >= self.rounds
-        return following, Outcome(payoff, {"extraction": tokens, "income": payoff}, over)
+        following = RoundState(state.round + 1.0)
+        conduct = {"extraction": tokens, "income": payoff}
+        return following, Outcome(payoff, conduct, self.over(following))
 
     def payoff(self, tokens: Array) -> Array:
         """Money `(B, N)` from `tokens (B, N)`; `F(X) / X = a - b X` also where X = 0."""
         average = self.yield_slope - self.yield_curvature * tokens.sum(axis=1, keepdims=True)
         return self.outside_wage * (self.endowment - tokens) + tokens * average
 
-    def observe(self, state: AppropriationState) -> Mapping[str, Array]:
-        """All know the round."""
-        return {"progress": state.round / self.rounds}
-
-    def limit(self, state: AppropriationState, play: Play, bounds: Bounds) -> Play:
+    def limit(self, state: RoundState, play: Play, bounds: Bounds) -> Play:
         """Change tokens to what the bounds allow."""
         low, high = bounds["extraction"]
         return {**play, "tokens": np.clip(np.clip(play["tokens"], low, high), 0.0, self.endowment)}
 
-    def harm(
-        self, state: AppropriationState, play: Play, outcome: Outcome, following: AppropriationState
-    ) -> Array:
+    def harm(self, state: RoundState, play: Play, outcome: Outcome, following: RoundState) -> Array:
         """Each token lowers the average return of the others' tokens by b."""
         tokens = outcome.conduct["extraction"]
         return self.yield_curvature * tokens * (tokens.sum(axis=1, keepdims=True) - tokens)
@@ -124,17 +102,21 @@ class Appropriation(Dilemma):
         """Finite repetition of a game with one symmetric equilibrium: it is played in every round."""
         a, b, w = (float(np.max(v)) for v in (self.yield_slope, self.yield_curvature, self.outside_wage))
         n = self.num_agents
-        rounds = float(self.rounds)
-        weight = rounds if self.discount == 1 else (1 - self.discount**rounds) / (1 - self.discount)
 
         def stick(tokens: Array, selection: str) -> Yardstick:
             gain = max(self._gain(tokens, i) for i in range(n))
             total = float(tokens.sum())
             rent = (a - w) * total - b * total**2
             detail = {"tokens": total, "rent": rent}
-            welfare = weight * (n * w * self.endowment + rent)
+            welfare = self.weight * (n * w * self.endowment + rent)
             return Yardstick(
-                welfare, "closed form", 0.0, weight * gain, selection, self._using(tokens), detail
+                welfare,
+                "closed form",
+                0.0,
+                self.weight * gain,
+                selection,
+                Always(self, {"tokens": tokens}),
+                detail,
             )
 
         nash = self._split(n * (a - w) / (b * (n + 1)))
@@ -163,10 +145,21 @@ class Appropriation(Dilemma):
         tried[:, agent] = choices
         return float(self.payoff(tried)[:, agent].max() - self.payoff(tokens)[0, agent])
 
-    def _using(self, tokens: Array) -> Rule:
-        entries = np.rint(tokens / self._step) if self.levels else tokens
-
-        def rule(observation: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
-            return {"tokens": np.array(np.broadcast_to(entries, observation["progress"].shape[:2]))}
-
-        return rule
+    @classmethod
+    def theory(cls) -> Iterable[Check]:
+        """Numbers of the laboratory's design (Ostrom, Walker and Gardner 1992)."""
+        source = "Ostrom, Walker and Gardner (1992), parameters recalled"
+        found = cls().references()
+        selfish, planner = found.selfish.detail, found.planner.detail
+        yield Check("common pool: tokens at Nash", source, 64.0, selfish["tokens"])
+        yield Check("common pool: tokens at the optimum", source, 36.0, planner["tokens"])
+        yield Check("common pool: rent at Nash", source, 128.0 / 324.0, selfish["rent"] / planner["rent"])
+        yield Check("common pool: gain of deviating from Nash", source, 0.0, found.selfish.epsilon)
+        yield Check("common pool: tokens without rent", source, 72.0, found.facts["zero-rent tokens"])
+        # Under that tax per token, putting in the optimal share is the best reply to it.
+        tax, pool = found.facts["corrective tax per token"], cls(levels=None)
+        yield Check("common pool: corrective tax per token", source, 7.875, tax)
+        tokens = np.full((1001, 8), 4.5)
+        tokens[:, 0] = np.linspace(0.0, 25.0, 1001)
+        best = tokens[(pool.payoff(tokens)[:, 0] - tax * tokens[:, 0]).argmax(), 0]
+        yield Check("common pool: best reply under the tax", source, 4.5, float(best))

@@ -39,7 +39,8 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import brentq
 from scipy.special import betainc
 
-from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.base import Outcome, Play
+from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
@@ -52,15 +53,14 @@ VALUES = 2000  # midpoints of the values' distribution in a numerical best respo
 
 
 @dataclass
-class AuctionState:
+class AuctionState(RoundState):
     """Auctions held so far `(B, 1)`, and the values in the coming one `(B, N)`."""
 
-    round: Array
     value: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Auction(Dilemma):
+class Auction(RepeatedGame):
     """Sealed-bid auction with independent private values.
 
     Attributes:
@@ -88,18 +88,15 @@ class Auction(Dilemma):
     reserve: Parameter = 0.0
     highest_value: Parameter = 1.0
     bid_levels: int | None = 101
-    rounds: int = 10
-    discount: float = 1.0
 
     def validate(self) -> None:
         """Check the ranges."""
+        super().validate()
         check("Auction.num_agents", self.num_agents, 2, math.inf)
         require(self.pricing in PRICING, "Auction.pricing", self.pricing, ", ".join(PRICING))
         check("Auction.units", self.units, 1, self.num_agents - 1)
         check("Auction.reserve", self.reserve, 0.0, math.inf)
         check("Auction.highest_value", self.highest_value, 0.0, math.inf, open_low=True)
-        check("Auction.rounds", self.rounds, 1, math.inf)
-        check("Auction.discount", self.discount, 0.0, 1.0)
 
     @property
     def groups(self) -> Mapping[str, int]:
@@ -116,8 +113,7 @@ class Auction(Dilemma):
 
     def signals(self) -> list[Signal]:
         """The own value in the coming auction, and the share of the auctions held."""
-        value = Signal("value", "money", 0.0, self._highest_bid)
-        return [value, Signal("progress", "share of rounds", 0.0, 1.0)]
+        return [Signal("value", "money", 0.0, self._highest_bid), PROGRESS]
 
     def initial(self, rng: Streams) -> AuctionState:
         """Values of the first auction."""
@@ -143,9 +139,8 @@ class Auction(Dilemma):
             payment = won * np.maximum(rejected, self.reserve)
         gain = state.value * won - payment
         following = AuctionState(state.round + 1.0, self._draw(rng))
-        over = following.round[:, 0] >= self.rounds
         conduct = {"bid": bid, "payment": payment, "income": gain}
-        return following, Outcome(gain, conduct, over, outside=payment.sum(axis=1))
+        return following, Outcome(gain, conduct, self.over(following), outside=payment.sum(axis=1))
 
     def observe(self, state: AuctionState) -> Mapping[str, Array]:
         """Each sees its value only."""
@@ -259,8 +254,7 @@ class Auction(Dilemma):
             NotExact: bidders differ.
         """
         h, _ = self._symmetric()
-        rounds = float(self.rounds)
-        weight = rounds if self.discount == 1 else (1 - self.discount**rounds) / (1 - self.discount)
+        weight = self.weight
         entry = self.entry_value() / h
         planned = float(weight * h * self.num_agents * self._integral(0.0, by_value=True))
         if self.bid_levels:
@@ -281,9 +275,7 @@ class Auction(Dilemma):
         facts = {
             "revenue": self._revenue(entry),
             "best entry value": h / 2,
-            "best reserve price": h
-            / 2
-            * (float(self._beaten(np.asarray(0.5))) if self.pricing == "all-pay" else 1),
+            "best reserve price": 0.5 * h * best,
             "revenue at the best reserve price": self._revenue(0.5),
             "bid of the highest value": float(self.equilibrium_bid(np.asarray(h))),
         }

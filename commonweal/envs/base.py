@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
-from commonweal.references import References
+from commonweal.references import Check, References
 from commonweal.spaces import Action, Bounds, Conduct, Signal
 
 Array = NDArray[np.float64]
@@ -66,6 +66,11 @@ class Dilemma(Parameters):
         """Plays after which a society truncates by default; None: the model ends by itself."""
         return None
 
+    @property
+    def horizon(self) -> int | None:
+        """Plays after which the model has ended by itself at the latest; None: it need not end."""
+        return None
+
     def actions(self) -> list[Action]:
         """Action columns."""
         raise NotImplementedError
@@ -101,3 +106,8 @@ class Dilemma(Parameters):
     def references(self) -> References:
         """Selfish equilibrium, planner and other yardsticks."""
         raise NotImplementedError
+
+    @classmethod
+    def theory(cls) -> Iterable[Check]:
+        """Published or derived numbers beside what this code computes; `commonweal verify` prints them."""
+        return ()

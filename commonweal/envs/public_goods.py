@@ -13,31 +13,25 @@ Source: the default is Fehr and Gächter (2002), Nature 415, 137-140: N = 4, e =
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.base import Outcome, Play
+from commonweal.envs.repeated import Always, RepeatedGame, RoundState
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.references import References, Rule, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.references import Check, References, Yardstick
+from commonweal.spaces import Action, Bounds, Conduct, Real
 
 Array = NDArray[np.float64]
 
 
-@dataclass
-class PublicGoodsState:
-    """Rounds played so far, `(B, 1)`."""
-
-    round: Array
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class PublicGoods(Dilemma):
+class PublicGoods(RepeatedGame):
     """Linear public good.
 
     Attributes:
@@ -60,52 +54,38 @@ class PublicGoods(Dilemma):
     endowment: Parameter = 20.0
     marginal_return: Parameter = 0.4
     levels: int | None = 21
-    rounds: int = 10
-    discount: float = 1.0
 
     def validate(self) -> None:
         """Check the ranges."""
+        super().validate()
         check("PublicGoods.num_agents", self.num_agents, 1, math.inf)
         check("PublicGoods.endowment", self.endowment, 0.0, math.inf, open_low=True)
         check("PublicGoods.marginal_return", self.marginal_return, 0.0, math.inf)
-        check("PublicGoods.rounds", self.rounds, 1, math.inf)
-        check("PublicGoods.discount", self.discount, 0.0, 1.0)
 
     def actions(self) -> list[Action]:
         """The contribution; who has less than the largest endowment gives at most what it has."""
         most = float(np.max(self.endowment))
         return [Action("contribution", Real(0.0, most, "money units", self.levels))]
 
-    def signals(self) -> list[Signal]:
-        """The share of the rounds that has been played."""
-        return [Signal("progress", "share of rounds", 0.0, 1.0)]
-
-    def initial(self, rng: Streams) -> PublicGoodsState:
-        """Before the first round."""
-        return PublicGoodsState(np.zeros((rng.num_worlds, 1)))
-
-    def step(self, state: PublicGoodsState, play: Play, rng: Streams) -> tuple[PublicGoodsState, Outcome]:
+    def step(self, state: RoundState, play: Play, rng: Streams) -> tuple[RoundState, Outcome]:
         """One round."""
         given = np.minimum(play["contribution"], self.endowment)
-        total = given.sum(axis=1, keepdims=True)
-        payoff = self.endowment - given + self.marginal_return * total
-        following = PublicGoodsState(state.round + 1.0)
-        over = following.round[:, 0] >= self.rounds
-        return following, Outcome(payoff, {"contribution": given, "income": payoff}, over)
+        payoff = self.payoff(given)
+        following = RoundState(state.round + 1.0)
+        conduct = {"contribution": given, "income": payoff}
+        return following, Outcome(payoff, conduct, self.over(following))
 
-    def observe(self, state: PublicGoodsState) -> Mapping[str, Array]:
-        """All know the round."""
-        return {"progress": state.round / self.rounds}
+    def payoff(self, given: Array) -> Array:
+        """Money `(B, N)` from contributions `(B, N)`."""
+        return self.endowment - given + self.marginal_return * given.sum(axis=1, keepdims=True)
 
-    def limit(self, state: PublicGoodsState, play: Play, bounds: Bounds) -> Play:
+    def limit(self, state: RoundState, play: Play, bounds: Bounds) -> Play:
         """Change contributions to what the bounds allow."""
         low, high = bounds["contribution"]
         given = np.clip(play["contribution"], low, high)
         return {**play, "contribution": np.clip(given, 0.0, self.endowment)}
 
-    def harm(
-        self, state: PublicGoodsState, play: Play, outcome: Outcome, following: PublicGoodsState
-    ) -> Array:
+    def harm(self, state: RoundState, play: Play, outcome: Outcome, following: RoundState) -> Array:
         """Each unit kept back costs nobody, each given brings the others m: harm is negative."""
         return -self.marginal_return * (self.num_agents - 1) * outcome.conduct["contribution"]
 
@@ -113,24 +93,24 @@ class PublicGoods(Dilemma):
         """Dominant strategies: nothing for the selfish where m < 1, all for the planner where N m > 1."""
         endowment = np.broadcast_to(np.asarray(self.endowment, float).reshape(1, -1), (1, self.num_agents))
         m, most = float(np.max(self.marginal_return)), float(endowment.max())
-        rounds = float(self.rounds)
-        weight = rounds if self.discount == 1 else (1 - self.discount**rounds) / (1 - self.discount)
 
         def stick(share: float, selection: str) -> Yardstick:
             total = share * endowment.sum()
-            welfare = weight * (endowment.sum() - total + self.num_agents * m * total)
-            return Yardstick(welfare, "closed form", 0.0, 0.0, selection, self._giving(share * most))
+            welfare = self.weight * (endowment.sum() - total + self.num_agents * m * total)
+            return Yardstick(
+                welfare, "closed form", 0.0, 0.0, selection, Always(self, {"contribution": share * most})
+            )
 
         selfish = stick(float(m > 1), "dominant strategy")
         planner = stick(float(self.num_agents * m > 1), "maximum of the sum")
         return References(selfish, planner, abs(stick(1.0, "").welfare - stick(0.0, "").welfare))
 
-    def _giving(self, amount: float) -> Rule:
-        space = self.actions()[0].space
-        assert isinstance(space, Real)
-        entry = round(amount / space.step) if space.levels else amount
-
-        def rule(observation: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
-            return {"contribution": np.full(observation["progress"].shape[:2], float(entry))}
-
-        return rule
+    @classmethod
+    def theory(cls) -> Iterable[Check]:
+        """Payoffs of a round of the laboratory's game (Fehr and Gächter 2002)."""
+        source, game = "Fehr and Gächter (2002)", cls(rounds=1)
+        found = game.references()
+        yield Check("public good: all contribute, each", source, 32.0, found.planner.welfare / 4)
+        yield Check("public good: nobody contributes, each", source, 20.0, found.selfish.welfare / 4)
+        rider = np.array([[0.0, 20.0, 20.0, 20.0]])
+        yield Check("public good: lone free rider", source, 44.0, float(game.payoff(rider)[0, 0]))

@@ -1,13 +1,17 @@
-"""Write the golden playthroughs anew: `python -m tests.golden`. Review the difference by eye."""
+"""`python -m tests.golden [dilemma ...]` writes the golden playthroughs anew; read the difference before you commit."""
 
+import sys
 from pathlib import Path
 
-from tests.battery import pairs, playthrough
+from tests import battery
 
 FOLDER = Path(__file__).parent
 
 if __name__ == "__main__":
-    for old in FOLDER.glob("*.txt"):
-        old.unlink()
-    for name, dilemma, stack in pairs():
-        (FOLDER / f"{name}.txt").write_text(playthrough(dilemma, stack))
+    wanted = sys.argv[1:]
+    for path in FOLDER.glob("*.txt"):
+        if not wanted or path.stem.partition("__")[0] in wanted:
+            path.unlink()
+    for name, dilemma, stack in battery.pairs():
+        if not wanted or name.partition("__")[0] in wanted:
+            (FOLDER / f"{name}.txt").write_text(battery.playthrough(dilemma, stack))
