@@ -1,4 +1,4 @@
-"""`python -m tests.golden [dilemma ...]` writes the golden playthroughs anew; read the difference before you commit."""
+"""`python -m tests.golden [dilemma ...]` writes the golden playthroughs anew; read what has changed."""
 
 import sys
 from pathlib import Path
