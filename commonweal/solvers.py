@@ -8,7 +8,6 @@ unequal agents) raises `NotExact` with the reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
@@ -37,6 +36,7 @@ from commonweal.spaces import Real
 
 Array = NDArray[np.float64]
 
+TAXED = ("extraction", "emission")  # conducts that a corrective tax is sought for
 SCAN = 9  # rates tried at once while the best tax is sought
 SCANS = 3
 COARSE = 101  # grid points while it is sought
@@ -221,7 +221,7 @@ def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
     return _corrective(json.dumps(registry.describe(dilemma), sort_keys=True), base)
 
 
-def references(dilemma: Dilemma, bases: tuple[str, ...] = ("extraction",)) -> References:
-    """The dilemma's references with the corrective tax on each base filled in."""
-    taxes: Mapping[str, Yardstick] = {base: corrective_tax(dilemma, base) for base in bases}
+def references(dilemma: Dilemma) -> References:
+    """The dilemma's references with the corrective tax on each of `TAXED` that it shows filled in."""
+    taxes = {base: corrective_tax(dilemma, base) for base in TAXED if base in dilemma.conducts}
     return replace(dilemma.references(), corrective=taxes)
