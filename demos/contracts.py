@@ -19,7 +19,8 @@ from commonweal import Society, institution, make
 # %%
 # Propose, sign, play: one world for each pair of an offer and an own contribution.
 
-offers, gifts = np.linspace(0, 1, 41), np.linspace(0, 20, 21)
+# Offers lie between the points of indifference, 0.6 and 0.75.
+offers, gifts = (np.arange(40) + 0.5) / 40, np.linspace(0, 20, 21)
 theta, own = (grid.ravel() for grid in np.meshgrid(offers, gifts, indexing="ij"))
 
 
@@ -47,7 +48,7 @@ fig, ax = plt.subplots()
 for m, signatures, colour, style, text in (
     (0.4, 4, BLUE, "-", "m = 0.4"),
     (0.25, 4, ORANGE, "--", "m = 0.25"),
-    (0.4, 3, GREEN, ":", "m = 0.4, one refuses"),
+    (0.4, 3, GREEN, ":", "m = 0.4,\none refuses"),
 ):
     gift = best_gift(m, signatures)
     ax.step(offers, gift, where="mid", color=colour, linestyle=style)

@@ -56,7 +56,7 @@ for coverage, colour in ((1.0, BLUE), (0.5, ORANGE)):
     assert np.abs(replies - exact(fines, coverage)).max() < 0.5
     assert ((replies > quota) == (fines < gain / coverage)).all()
     mark(ax, gain / coverage, f"{gain / coverage:g}", colour)
-label(ax, 9.5, 10.7, "every second inspected", ORANGE, xytext=(8, 4))
+label(ax, 10.2, 10.4, "every second\ninspected", ORANGE, xytext=(4, 4))
 label(ax, 4.5, 11.2, "all inspected", BLUE, ha="right", xytext=(-2, -30))
 ax.axhline(quota, color=GREY, linewidth=0.8, zorder=0)
 label(ax, 0, quota, "quota", GREY, xytext=(6, -14))
