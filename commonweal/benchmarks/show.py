@@ -34,18 +34,19 @@ def first_line(thing: object) -> str:
 
 
 def attributes(cls: type) -> dict[str, str]:
-    """What the docstring's `Attributes` section says of each name."""
-    told = inspect.getdoc(cls) or ""
-    section = re.search(r"^Attributes:\n((?:[ \t]+.*\n?|\n)+)", told, re.MULTILINE)
+    """What the `Attributes` sections of the class and its bases say of each name."""
     found: dict[str, str] = {}
-    name = ""
-    for line in section[1].splitlines() if section else []:
-        start = re.match(r"    (\w+): (.*)", line)
-        if start:
-            name = start[1]
-            found[name] = start[2]
-        elif name and line.strip():
-            found[name] += " " + line.strip()
+    for base in reversed(cls.__mro__):
+        told = inspect.cleandoc(base.__doc__ or "")
+        section = re.search(r"^Attributes:\n((?:[ \t]+.*\n?|\n)+)", told, re.MULTILINE)
+        names: list[str] = []
+        for line in section[1].splitlines() if section else []:
+            start = re.match(r"    (\w+(?:, \w+)*): (.*)", line)
+            if start:
+                names = start[1].split(", ")
+                found |= dict.fromkeys(names, start[2])
+            elif names and line.strip():
+                found |= {name: f"{found[name]} {line.strip()}" for name in names}
     return found
 
 
