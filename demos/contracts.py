@@ -54,7 +54,8 @@ for m, signatures, colour, style, text in (
     ax.step(offers, gift, where="mid", color=colour, linestyle=style)
     if signatures == 4:
         switch = 1 - m
-        assert (gift[offers > switch + 1e-9] == 20).all() and (gift[offers < switch - 1e-9] == 0).all()
+        assert (gift[offers > switch + 1e-9] == 20).all()
+        assert (gift[offers < switch - 1e-9] == 0).all()
         dots(ax, [switch], [10], colour)
         label(ax, switch, 10, f"{text}: {switch:g}", colour, ha="right" if m == 0.4 else "left",
               xytext=(-8, 4) if m == 0.4 else (8, 4))  # fmt: skip
@@ -62,7 +63,9 @@ for m, signatures, colour, style, text in (
         assert (gift == 0).all()
         label(ax, 1.0, 0, text, colour, ha="right", xytext=(0, 6))
 ax.axhline(20, color=GREY, linewidth=0.8, zorder=0)
-ax.set(xlabel=r"reward $\theta$ (money per token given)", ylabel="best contribution (tokens)", ylim=(-0.6, 21.5))
+ax.set(
+    xlabel=r"reward $\theta$ (money per token given)", ylabel="best contribution (tokens)", ylim=(-0.6, 21.5)
+)
 ax.set_yticks(range(0, 21, 5))
 plt.show()
 

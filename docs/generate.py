@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import itertools
 import json
 import pkgutil
 import re
@@ -29,6 +30,7 @@ from commonweal.benchmarks.yardsticks import record
 from commonweal.compatibility import matrix
 from commonweal.errors import NotExact
 from commonweal.institutions.base import Institution
+from commonweal.parameters import Parameters
 from commonweal.society import Society
 from commonweal.spaces import Choice
 
@@ -100,7 +102,10 @@ def dilemma_page(name: str, folder: Path) -> str:
 
 def _parameters(part: Any) -> str:
     told, plain = attributes(type(part)), part.to_dict()
-    rows = [[f"`{f.name}`", f"`{_short(plain[f.name])}`", told.get(f.name, "")] for f in fields(part)]
+    # A part of a part (a monitor) as it would be written, everything else as in a file.
+    values = {f.name: getattr(part, f.name) for f in fields(part)}
+    shown = {k: repr(v) if isinstance(v, Parameters) else _short(plain[k]) for k, v in values.items()}
+    rows = [[f"`{name}`", f"`{value}`", told.get(name, "")] for name, value in shown.items()]
     return _table(("parameter", "default", "meaning"), rows) if rows else "None."
 
 
@@ -110,17 +115,31 @@ def _columns(groups: Iterable[Any], owner: str = "dilemma") -> str:
         for who, action in group.actions:
             if who == owner:
                 space = action.space
-                what = " / ".join(space.labels) if isinstance(space, Choice) else _range(space.low, space.high)
+                what = (
+                    " / ".join(space.labels) if isinstance(space, Choice) else _range(space.low, space.high)
+                )
                 levels = f", {space.levels} levels" if getattr(space, "levels", None) else ""
                 stage = "" if action.stage == "play" else f", in the stage `{action.stage}`"
                 rows.append(
-                    ["does" + stage, group.name, f"`{action.name}`", what + levels, getattr(space, "unit", "")]
+                    [
+                        "does" + stage,
+                        group.name,
+                        f"`{action.name}`",
+                        what + levels,
+                        getattr(space, "unit", ""),
+                    ]
                 )
         for who, signal in group.signals:
             if who == owner:
                 width = f", {signal.width} entries" if signal.width > 1 else ""
                 rows.append(
-                    ["sees", group.name, f"`{signal.name}`", _range(signal.low, signal.high) + width, signal.unit]
+                    [
+                        "sees",
+                        group.name,
+                        f"`{signal.name}`",
+                        _range(signal.low, signal.high) + width,
+                        signal.unit,
+                    ]
                 )
     return _table(("", "group", "column", "range", "unit"), rows) if rows else ""
 
@@ -171,7 +190,9 @@ def _references(name: str, folder: Path) -> list[str]:
     if series:
         _write(folder / "dilemmas" / f"{name}.png", _picture(name, series))
         text = f"{name} under the selfish equilibrium (dashed) and the planner (solid)"
-        parts.append(f"```{{figure}} {name}.png\n:alt: {text}\n\nAll agents follow one yardstick's rule.\n```")
+        parts.append(
+            f"```{{figure}} {name}.png\n:alt: {text}\n\nAll agents follow one yardstick's rule.\n```"
+        )
     return parts
 
 
@@ -210,7 +231,11 @@ def institution_page(name: str) -> str:
     address = stack[-1].address
     columns = _columns(Society(registry.make(dilemma), stack).groups.values(), address)
     if columns:
-        parts += ["## What agents do and see", f"Beside the columns of the dilemma (here {dilemma}).", columns]
+        parts += [
+            "## What agents do and see",
+            f"Beside the columns of the dilemma (here {dilemma}).",
+            columns,
+        ]
     declared = [
         ["address", f"`{part.address}`"],
         ["information used", part.information],
@@ -223,12 +248,14 @@ def institution_page(name: str) -> str:
         ["stands on", ", ".join(_link(c["id"], "institutions") for c in cls.companions)],
     ]
     kept = [row for row in declared if row[1]]
-    parts += ["## Declared", "At the defaults; the test battery holds it to its properties.", _table(("", ""), kept)]
+    parts += [
+        "## Declared",
+        "At the defaults; the test battery holds it to its properties.",
+        _table(("", ""), kept),
+    ]
     fitting = [_link(d, "dilemmas") for d, row in matrix_().items() if row[name][0] is not None]
     parts += ["## Dilemmas that it fits", ", ".join(fitting)]
-    misfits = [
-        [_link(d, "dilemmas"), row[name][1]] for d, row in matrix_().items() if row[name][0] is None
-    ]
+    misfits = [[_link(d, "dilemmas"), row[name][1]] for d, row in matrix_().items() if row[name][0] is None]
     if misfits:
         parts += ["Those that it does not fit, and why:", _table(("dilemma", "reason"), misfits)]
     return _join(parts)
@@ -295,7 +322,7 @@ def _sentences_below(cls: type) -> dict[str, str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
     return {
         one.target.id: " ".join(two.value.value.split())
-        for one, two in zip(body, body[1:], strict=False)
+        for one, two in itertools.pairwise(body)
         if isinstance(one, ast.AnnAssign)
         and isinstance(two, ast.Expr)
         and isinstance(two.value, ast.Constant)
@@ -331,7 +358,7 @@ def index_page(kind: str, names: Iterable[str]) -> str:
     told = {
         "dilemmas": "The dynamics alone: no rule, tax or punishment in them.",
         "institutions": "Layers over a dilemma. They see conduct, never the dilemma's internals.",
-        "learners": "Whoever acts may learn; other libraries come in through the faces ([training](../../training.md)).",
+        "learners": "Those of this package; other libraries come in through [its faces](../../training.md).",
     }[kind]
     entries = "\n".join(names)
     return _join([f"# {kind.capitalize()}", told, f"```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```"])
@@ -339,13 +366,12 @@ def index_page(kind: str, names: Iterable[str]) -> str:
 
 def fits() -> str:
     """Who goes with whom."""
-    found = matrix_()
-    head = ("institution", *[_link(d, "dilemmas", "generated/") for d in found])
+    head = ("dilemma", *[_link(i, "institutions", "generated/") for i in registry.INSTITUTIONS])
     rows = [
-        [_link(i, "institutions", "generated/"), *["·" if row[i][0] is None else "yes" for row in found.values()]]
-        for i in registry.INSTITUTIONS
+        [_link(d, "dilemmas", "generated/"), *["–" if stack is None else "✓" for stack, _ in row.values()]]
+        for d, row in matrix_().items()
     ]
-    return _table(head, rows)
+    return f"```{{table}}\n:class: matrix\n\n{_table(head, rows)}\n```\n"
 
 
 @cache
