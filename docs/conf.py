@@ -29,8 +29,9 @@ nitpicky = False
 default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 napoleon_custom_sections = [
     ("Class attributes that a family declares", "params_style"),
     ("Class attributes that a dilemma declares", "params_style"),

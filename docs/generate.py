@@ -16,14 +16,18 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import commonweal
 from commonweal import registry
+from commonweal.benchmarks.schelling import Schelling, schelling
 from commonweal.benchmarks.show import attributes, picture
 from commonweal.benchmarks.verify import checks
 from commonweal.benchmarks.yardsticks import record
@@ -187,8 +191,11 @@ def _references(name: str, folder: Path) -> list[str]:
         facts = ", ".join(f"{k.replace('_', ' ')} {v:.5g}" for k, v in found["facts"].items())
         parts.append(f"Facts: {facts}.")
     series = {k: found[k]["series"] for k in ("selfish", "planner") if found[k].get("series")}
+    diagram = Schelling(*map(np.array, found["schelling"])) if "schelling" in found else None
+    if diagram:
+        parts.append(f"By [Schelling's diagram](../../concepts.md#the-words): {diagram.verdict}.")
     if series:
-        _write(folder / "dilemmas" / f"{name}.png", _picture(name, series))
+        _write(folder / "dilemmas" / f"{name}.png", _picture(name, series, diagram))
         text = f"{name} under the selfish equilibrium (dashed) and the planner (solid)"
         parts.append(
             f"```{{figure}} {name}.png\n:alt: {text}\n\nAll agents follow one yardstick's rule.\n```"
@@ -197,17 +204,22 @@ def _references(name: str, folder: Path) -> list[str]:
 
 
 def _record(name: str) -> Any:
+    dilemma = registry.make(name)
     try:
-        return json.loads(json.dumps(record(registry.make(name)), default=float))
+        found = json.loads(json.dumps(record(dilemma), default=float))
     except (NotExact, NotImplementedError) as error:
         return {"none": str(error) or "not computed"}
+    with suppress(NotExact):
+        diagram = schelling(dilemma)
+        found["schelling"] = [diagram.selfish.tolist(), diagram.planner.tolist()]
+    return found
 
 
-def _picture(name: str, series: Any) -> bytes:
+def _picture(name: str, series: Any, diagram: Schelling | None) -> bytes:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    return picture(name, series)
+    return picture(name, series, diagram)
 
 
 # ---------------------------------------------------------------------- institutions
@@ -299,18 +311,18 @@ def learner_page(name: str, module: Any) -> str:
         if arguments:
             parts.append(_table(("argument", "meaning"), [[f"`{k}`", v] for k, v in arguments.items()]))
         rows = [
-            [f"`{key}{_signature(method)}`", _sentence(method)]
+            [f"`{key}`", _names(method), _sentence(method)]
             for key, method in vars(cls).items()
             if not key.startswith("_") and (inspect.isfunction(method) or isinstance(method, classmethod))
         ]
-        parts.append(_table(("method", "what it does"), rows))
+        parts.append(_table(("method", "arguments", "what it does"), rows))
     return _join(parts)
 
 
-def _signature(method: Any) -> str:
+def _names(method: Any) -> str:
     function = method.__func__ if isinstance(method, classmethod) else method
     names = [n for n in inspect.signature(function).parameters if n not in ("self", "cls")]
-    return f"({', '.join(names)})"
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _default(field: Any) -> str:
