@@ -182,7 +182,9 @@ def _references(name: str, folder: Path) -> list[str]:
     for who, stick in named.items():
         epsilon = "" if stick["epsilon"] is None else f"{stick['epsilon']:.3g}"
         rows.append([who, f"{stick['welfare']:.5g}", f"{stick['error']:.2g}", epsilon, stick["kind"]])
-        detail = [f"{k.replace('_', ' ')} {v:.4g}" for k, v in stick["detail"].items()]
+        detail = [
+            f"{k.replace('_', ' ')} {v:.4g}" for k, v in stick["detail"].items() if k != "steady_progress"
+        ]
         told = ", ".join([*([stick["selection"]] if stick["selection"] else []), *detail])
         notes += [f"- {who}: {told}"] if told else []
     parts = [_table(("yardstick", "W", "error", "epsilon", "known by"), rows)]
@@ -197,9 +199,10 @@ def _references(name: str, folder: Path) -> list[str]:
     if series:
         _write(folder / "dilemmas" / f"{name}.png", _picture(name, series, diagram))
         text = f"{name} under the selfish equilibrium (dashed) and the planner (solid)"
-        parts.append(
-            f"```{{figure}} {name}.png\n:alt: {text}\n\nAll agents follow one yardstick's rule.\n```"
+        caption = "All agents follow one yardstick's rule." + (
+            " Last panel: one agent does, among others who follow either." if diagram else ""
         )
+        parts.append(f"```{{figure}} {name}.png\n:alt: {text}\n\n{caption}\n```")
     return parts
 
 

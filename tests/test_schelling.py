@@ -16,7 +16,7 @@ def test_the_linear_public_good_has_two_parallel_lines():
     assert found.dominant
     assert found.is_dilemma
     assert "whatever the others do" in found.verdict
-    assert "12 more" in found.verdict
+    assert "12 more by" in found.verdict
 
 
 def test_it_is_no_dilemma_where_giving_pays_the_giver():

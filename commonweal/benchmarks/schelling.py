@@ -3,7 +3,7 @@
 It is drawn against the number of the others who follow the planner's rule.
 
 Source: Schelling (1973), "Hockey helmets, concealed weapons, and daylight saving", J. Conflict
-Resolution 17.
+Resolution 17(3).
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Schelling:
         if not self.tempting:
             return "no temptation: who leaves the planner's rule alone loses; getting there is the difficulty"
         when = "whatever the others do" if self.dominant else "while all others follow the planner's"
-        return f"a dilemma: the selfish rule pays more {when}, yet by the planner's each would have {more:.4g} more"
+        gain = f"yet each would have {more:.4g} more by the planner's"
+        return f"a dilemma: the selfish rule pays more {when}, {gain}"
 
 
 class _Mixed:

@@ -182,7 +182,9 @@ def picture(title: str, series: dict[str, dict[str, list[float]]], diagram: Sche
 
     from commonweal.benchmarks.figures import GREEN, RED, STYLE
 
-    names = list(next(iter(series.values())))
+    first, *others = series.values()
+    # A panel in which both are the same (the share of rounds that has passed) shows nothing.
+    names = [name for name in first if any(other[name] != first[name] for other in others)] or list(first)
     total = len(names) + (diagram is not None)
     with mpl.rc_context(STYLE):
         rows, columns = -(-total // 2), min(total, 2)
