@@ -32,6 +32,8 @@ SEED = 30_000
 class Schelling:
     """Discounted utility of one agent while k of the N - 1 others follow the planner's rule.
 
+    Two rules are compared, no others: an agent may have still better deviations.
+
     Attributes:
         selfish: if it follows the rule of the selfish yardstick and so do the other N - 1 - k, `(N,)`.
         planner: if it follows the planner's, `(N,)`.
@@ -72,7 +74,7 @@ class Schelling:
         if not self.wasteful:
             return "no dilemma: the planner's rule, followed by all, brings an agent no more"
         if not self.tempting:
-            return "no temptation: who leaves the planner's rule alone loses; getting there is the difficulty"
+            return "no temptation by this rule: who alone takes it up has less; another deviation may pay"
         when = "whatever the others do" if self.dominant else "while all others follow the planner's"
         gain = f"yet each would have {more:.4g} more by the planner's"
         return f"a dilemma: the selfish rule pays more {when}, {gain}"
