@@ -24,7 +24,7 @@ test-slow: setup
 	$(BIN)/python -m pytest -m slow -n 2
 
 lint: setup
-	$(BIN)/ruff check commonweal tests
+	$(BIN)/ruff check commonweal tests demos docs
 	$(BIN)/mypy
 
 docs: setup

@@ -61,7 +61,10 @@ label(left, 3, 190, "sellers' costs", ORANGE, ha="right", xytext=(28, 5))
 label(left, 1, 100, "gains: 240", ha="center", xytext=(0, -4))
 left.set(xlabel="units", ylabel="money", xlim=(0, 4.1), ylim=(0, 215), xticks=range(5))
 steps = np.arange(1, market.steps + 1)
-for gains, colour, name, dy in ((budget, BLUE, "never at a loss", -18), (anywhere, ORANGE, "at any price", 6)):
+for gains, colour, name, dy in (
+    (budget, BLUE, "never at a loss", -18),
+    (anywhere, ORANGE, "at any price", 6),
+):
     line(right, steps, gains.mean(axis=1), colour)
     label(right, market.steps, gains[-1].mean(), name, colour, ha="right", xytext=(0, dy))
 right.axhline(1, color=GREY, linewidth=0.8, zorder=0)
