@@ -14,6 +14,7 @@ equilibrium, no equilibrium, pure or mixed, is worse.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -81,22 +82,30 @@ class Group:
 
     def sharing(self, cap: Array) -> Array | None:
         """Contributions `(N,)` that reach the threshold, as equal as `cap (N,)` and levels allow."""
-        if cap.sum() < self.threshold * (1.0 - ROUNDING):
-            return None
-        low, high = 0.0, float(cap.max())
-        for _ in range(200):
-            level = 0.5 * (low + high)
-            low, high = (low, level) if np.minimum(cap, level).sum() >= self.threshold else (level, high)
-        if not self.step:
-            return np.minimum(cap, high)
-        room = np.floor(cap / self.step + ROUNDING)
-        steps = np.floor(np.minimum(cap, high) / self.step + ROUNDING)
-        missing = round(np.ceil(self.threshold / self.step - ROUNDING) - steps.sum())
-        for agent in np.argsort(steps - room, kind="stable"):
-            if missing > 0 and steps[agent] < room[agent]:
-                steps[agent] += 1
-                missing -= 1
-        return steps * self.step if missing <= 0 else None
+        return equal_shares(self.threshold, cap, self.step)
+
+
+def equal_shares(total: float, cap: Array, step: float = 0.0) -> Array | None:
+    """The most equal `(N,)` amounts that sum to `total`, none above `cap (N,)`.
+
+    With a `step`, amounts are multiples of it and the sum is the least that is not below `total`.
+    None: the caps do not allow it.
+    """
+    if step:
+        cap = np.floor(cap / step + ROUNDING) * step
+        total = math.ceil(total / step - ROUNDING) * step
+    if cap.sum() < total * (1.0 - ROUNDING):
+        return None
+    order = np.sort(cap)
+    room = np.append(0.0, np.cumsum(order)[:-1]) + order * np.arange(len(cap), 0, -1)
+    full = int(np.searchsorted(room, total * (1.0 - ROUNDING)))  # so many give all that they may
+    level = (total - order[:full].sum()) / (len(cap) - full)
+    if not step:
+        return np.minimum(cap, level)
+    steps = np.floor(np.minimum(cap, level) / step + ROUNDING)
+    able = np.flatnonzero(steps < np.rint(cap / step))
+    steps[able[: round(total / step - steps.sum())]] += 1.0
+    return np.asarray(steps * step, dtype=np.float64)
 
 
 Named = Iterator[tuple[str, Array]]
