@@ -61,7 +61,7 @@ label(left, 0.02, 20, "no equilibrium", GREY, xytext=(0, -14))
 left.set(xlabel="risk if the target is missed", ylabel="expected payoff (euros each)", ylim=(0, 42))
 line(right, risks, fair_gain, BLUE)
 line(right, risks, idle_gain, ORANGE)
-label(right, 0.22, 12, "from all give\n2 a round", BLUE)
+label(right, 0.22, 12, "from all\ngive 2", BLUE)
 label(right, 0.99, 0, "from nobody gives", ORANGE, ha="right", xytext=(0, 6))
 right.set(xlabel="risk if the target is missed", ylabel="gain of the best reply (euros)", ylim=(-1, 21))
 for ax in (left, right):
