@@ -64,7 +64,7 @@ class PublicGoods(RepeatedGame):
         technology: how contributions become a good: `linear`, `threshold`, `best-shot`,
             `weakest-link` or `club`.
         endowment: e, money per citizen and round.
-        marginal_return: m, what each citizen gets of a unit of the good (MPCR).
+        marginal_return: m, what each citizen gets of a unit contributed (MPCR), and of a unit of any good.
         threshold: T, contributions that provide the good (`threshold` only), money.
         refund: share of contributions that comes back where T is missed; 1: money back.
         fee: f, contribution from which one is a member (`club` only), money.
