@@ -31,7 +31,7 @@ for risk in risks:
     planned.append(found.planner.welfare / 6)
     holds = "equal shares" in found.others
     assert holds == (risk >= 0.5 - 1e-12)
-    fair = game.yardstick(game.path(np.full(6, 20.0)), "all give 2 a round")
+    fair = game.yardstick(game.pledges().path(np.full(6, 20.0)), "all give 2 a round")
     fair_gain.append(fair.epsilon)
 assert np.allclose(idle_gain, 0)
 assert np.allclose(fair_gain, np.maximum(20 - 40 * risks, 0))

@@ -7,7 +7,8 @@ import pytest
 
 from commonweal import make
 from commonweal.agents.scripted import scripted
-from commonweal.envs.climate_risk import ClimateRisk, ClimateState, OnPath
+from commonweal.envs.climate_risk import ClimateRisk, ClimateState
+from commonweal.envs.pledges import OnPath
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 from commonweal.random import Streams, world_seeds
@@ -43,7 +44,7 @@ def test_the_best_of_all_sequences_of_one_player_gains_epsilon(risk):
     dilemma = game(risk=risk)
     sequences = np.array(list(product((0.0, 2.0, 4.0), repeat=10)))[:, :, None]
     found = dilemma.references()
-    fair = dilemma.yardstick(dilemma.path(np.full(6, 20.0)), "")
+    fair = dilemma.yardstick(dilemma.pledges().path(np.full(6, 20.0)), "")
     # Both are equilibria under high risk, only doing nothing under low risk.
     assert (fair.epsilon < 1e-9) == (risk >= 0.5)
     for one in (found.selfish, fair, *found.others.values()):
@@ -61,7 +62,7 @@ def test_the_best_of_all_sequences_of_one_player_gains_epsilon(risk):
 def test_planner_and_worst_outcome_by_enumeration(parameters, risk):
     dilemma = game(**parameters, risk=risk)
     joint = np.array(list(product((0.0, 2.0, 4.0), repeat=9))).reshape(-1, 3, 3)
-    welfare = expected(dilemma, OnPath(dilemma, np.zeros((3, 3))), joint, [0, 1, 2]).sum(axis=1)
+    welfare = expected(dilemma, OnPath(dilemma.pledges(), np.zeros((3, 3))), joint, [0, 1, 2]).sum(axis=1)
     found = dilemma.references()
     assert found.planner.welfare == pytest.approx(welfare.max())
     assert found.selfish.welfare == pytest.approx(
@@ -76,7 +77,7 @@ def test_nobody_can_be_made_to_bear_more_than_the_risk():
     dilemma = game(**SMALL, risk=0.5)
     for totals in ([8.0, 6.0, 4.0], [6.0, 6.0, 6.0]):
         for late in (False, True):
-            path = dilemma.path(np.array(totals), late)
+            path = dilemma.pledges().path(np.array(totals), late)
             assert path.sum() == 18.0
             assert (path <= 4.0).all()
             epsilon = dilemma.yardstick(path, "").epsilon
@@ -89,7 +90,7 @@ def test_nobody_can_be_made_to_bear_more_than_the_risk():
 def test_subgame_perfection_after_every_history(risk):
     """All histories of three players that keep the fund on the path; then every departure."""
     dilemma = game(**{**SMALL, "target": 24.0, "num_agents": 4, "rounds": 3}, risk=risk)
-    path = dilemma.path(np.full(4, 6.0))
+    path = dilemma.pledges().path(np.full(4, 6.0))
     sound = True
     for t in range(3):
         rounds = [r for r in product((0.0, 2.0, 4.0), repeat=4) if sum(r) == path[0].sum()]
@@ -102,14 +103,18 @@ def test_subgame_perfection_after_every_history(risk):
                 sound &= t == 2 or 24.0 - fund > alone
                 kept = (account[0] - gift) * (1.0 if fund >= 24.0 else 1.0 - risk)
                 sound &= follow >= kept - 1e-9
-    assert sound == dilemma.perfect(path)
+    assert sound == dilemma.pledges().perfect(path)
     assert sound == (risk >= 0.5)
 
 
 def test_one_alone_who_can_meet_the_target_ends_the_perfection_of_idleness():
     alone = game(num_agents=2, rounds=3, endowment=12.0, target=8.0)
-    assert alone.references().selfish.epsilon == pytest.approx(4.0 - 0.1 * 12.0)  # gives 8, keeps 4
-    assert not alone.perfect(np.zeros((3, 2)))
+    idle = alone.yardstick(np.zeros((3, 2)), "")
+    assert idle.epsilon == pytest.approx(4.0 - 0.1 * 12.0)  # gives 8, keeps 4
+    assert alone.references().selfish.welfare == alone.references().planner.welfare == 16.0
+    assert not alone.pledges().perfect(np.zeros((3, 2)))
+    once = game(num_agents=2, rounds=1, target=4.0)
+    assert not once.pledges().perfect(np.zeros((1, 2)))
 
 
 def test_the_lone_player_is_the_planner_where_it_chooses():

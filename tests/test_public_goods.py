@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from commonweal import institution, make
+from commonweal.agents.best_response import best_response_gain
 from commonweal.agents.scripted import scripted
 from commonweal.envs.public_goods import PublicGoods
 from commonweal.envs.repeated import RoundState
@@ -160,6 +161,21 @@ def test_the_planner_is_not_beaten_by_chance(preset):
 )
 def test_a_round_by_hand(parameters, given, payoff):
     assert np.allclose(played(make("public_goods-v0", **parameters), [given]), [payoff])
+
+
+def test_worlds_may_differ():
+    game = make("public_goods-v0", technology="threshold", threshold=np.array([40.0, 30.0]))
+    assert played(game, [[10.0] * 4, [10.0, 10.0, 10.0, 0.0]]).tolist() == [[26.0] * 4, [22.0] * 3 + [32.0]]
+    game = make("public_goods-v0", marginal_return=np.array([0.4, 0.5]))
+    assert played(game, [[20.0] * 4] * 2).tolist() == [[32.0] * 4, [40.0] * 4]
+
+
+@presets
+def test_no_agent_gains_by_its_best_reply_through_the_society(preset):
+    game = make("public_goods-v0", preset=preset, num_agents=3, endowment=20.0, threshold=30.0, levels=5)
+    found, society = game.references(), Society(game)
+    for one in (found.selfish, *found.others.values()):
+        assert best_response_gain(society, scripted(society, one)).max() < 1e-9
 
 
 def test_the_technology_makes_the_game():

@@ -41,7 +41,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.envs.provision import ROUNDING, equal_shares
+from commonweal.envs.pledges import TOLERANCE, OnPath, Pledges
+from commonweal.envs.provision import ROUNDING
 from commonweal.errors import NotExact
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams, world_seeds
@@ -49,7 +50,6 @@ from commonweal.references import Check, References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
-TOLERANCE = 1e-9  # gain from deviating up to which a path is an equilibrium, money
 
 
 @dataclass
@@ -153,8 +153,12 @@ class ClimateRisk(Dilemma):
 
     # ------------------------------------------------------------------ references
 
-    def _numbers(self) -> tuple[Array, Array, float]:
-        """Endowments and risks `(N,)` and the target of one world; raises `NotExact`."""
+    def pledges(self) -> Pledges:
+        """What contributions over all rounds do in one world.
+
+        Raises:
+            NotExact: worlds differ, or endowments are no multiples of the distance of two levels.
+        """
         shape = (1, self.num_agents)
         for name in ("endowment", "risk", "target"):
             value, allowed = np.atleast_2d(getattr(self, name)), (1, 1) if name == "target" else shape
@@ -164,136 +168,57 @@ class ClimateRisk(Dilemma):
                     "allowed: one world, and one target for all agents"
                 )
         e, p = (np.array(np.broadcast_to(x, shape)[0], np.float64) for x in (self.endowment, self.risk))
-        if self.levels and not np.allclose(np.minimum(e, self.rounds * self.most) / self._step % 1.0, 0.0):
+        step = self.most / (self.levels - 1) if self.levels else 0.0
+        if step and not np.allclose(np.minimum(e, self.rounds * self.most) / step % 1.0, 0.0):
             raise NotExact(
-                f"endowments {e.tolist()} are no multiples of {self._step:g}, the distance of two "
+                f"endowments {e.tolist()} are no multiples of {step:g}, the distance of two "
                 "levels; allowed: multiples, or levels=None"
             )
-        return e, p, float(np.max(self.target))
-
-    @property
-    def _step(self) -> float:
-        return self.most / (self.levels - 1) if self.levels else 0.0
-
-    def path(self, totals: Array, late: bool = False) -> Array:
-        """Contributions `(rounds, N)` that add up to `totals (N,)`: evenly, or as late as possible."""
-        left = np.arange(self.rounds, -1, -1.0)[:, None]
-        if late:
-            remaining = np.minimum(totals, left * self.most)
-        else:
-            remaining = totals * left / self.rounds
-            if self.levels:
-                remaining = np.ceil(remaining / self._step - ROUNDING) * self._step
-        return -np.diff(remaining, axis=0) + 0.0
+        return Pledges(e, p, float(np.max(self.target)), self.most, step, self.rounds)
 
     def references(self) -> References:
         """Nobody gives; paths that meet the target at shares that nobody would rather risk; the planner.
 
+        Where one alone would gladly meet the target, nobody giving is no equilibrium; then such a path is
+        one (that player can bear all of it), and as every pure equilibrium just meets the target, all have
+        the same W.
+
         Raises:
-            NotExact: see the message.
+            NotExact: see `pledges`.
         """
-        e, p, target = self._numbers()
-        able = np.minimum(e, self.rounds * self.most)
-        nothing = self.yardstick(
-            np.zeros((self.rounds, self.num_agents)), "nobody gives: no equilibrium is worse"
+        pledges = self.pledges()
+        idle = np.zeros((self.rounds, self.num_agents))
+        nothing = self.yardstick(idle, "nobody gives: no equilibrium is worse")
+        tried = [self.yardstick(path, name) for name, path in pledges.bearable()]
+        found = sorted(
+            (one for one in (nothing, *tried) if one.epsilon <= TOLERANCE), key=lambda one: one.welfare
         )
-        others = {name: self.yardstick(path, name) for name, path in self._paths(np.minimum(able, p * e))}
-        planned, fair = [nothing], equal_shares(target, able, self._step)
+        planned, fair = [nothing], pledges.shares(pledges.able)
         if fair is not None:
-            planned.append(self.yardstick(self.path(fair), "the target is met"))
+            planned.append(self.yardstick(pledges.path(fair), "the target is met"))
         planner = replace(
             max(planned, key=lambda one: one.welfare), epsilon=math.nan, selection="maximum of the sum"
         )
-        everything = self.yardstick(self.path(able), "")
-        welfares = [one.welfare for one in (nothing, planner, everything, *others.values())]
-        facts = {"risk from which equal shares hold": target / float(e.sum())}
-        confirmed = {n: one for n, one in others.items() if one.epsilon <= TOLERANCE}
-        return References(nothing, planner, max(welfares) - min(welfares), others=confirmed, facts=facts)
-
-    def _paths(self, bearable: Array) -> Iterable[tuple[str, Array]]:
-        """Paths that meet the target with totals up to `bearable (N,)` each, if there are any."""
-        target = self._numbers()[2]
-        shares = equal_shares(target, bearable, self._step)
-        if shares is None:
-            return
-        yield "equal shares", self.path(shares)
-        yield "equal shares, late", self.path(shares, late=True)
-        step = self._step
-        most = np.floor(bearable / step + ROUNDING) * step if step else bearable
-        total = math.ceil(target / step - ROUNDING) * step if step else target
-        before = np.cumsum(most) - most
-        yield "as few as can bear it", self.path(np.clip(total - before, 0.0, most))
+        everything = self.yardstick(pledges.path(pledges.able), "")
+        welfares = [one.welfare for one in (nothing, planner, everything, *found)]
+        others = {one.selection: one for one in found[1:]}
+        facts = {"risk from which equal shares hold": pledges.target / float(pledges.endowment.sum())}
+        return References(found[0], planner, max(welfares) - min(welfares), others=others, facts=facts)
 
     def yardstick(self, path: Array, selection: str) -> Yardstick:
         """All give as in `path (rounds, N)` while the fund is on it, else nothing.
 
-        `epsilon` tells whether it is an equilibrium, `detail["subgame perfect"]` see `perfect`.
+        `epsilon` tells whether it is an equilibrium; for `detail["subgame perfect"]` see
+        `Pledges.perfect`.
 
         Raises:
-            NotExact: see `references`.
+            NotExact: see `pledges`.
         """
-        e, p, target = self._numbers()
-        kept = e - path.sum(axis=0)
-        met = path.sum() >= target * (1.0 - ROUNDING)
-        weight = self.discount ** (self.rounds - 1)
-        reply = self._deviation if self.levels else self._best_gain
-        gain = max(reply(path, i) for i in range(self.num_agents))
-        detail = {"contributions": float(path.sum()), "subgame perfect": float(self.perfect(path))}
-        return Yardstick(
-            weight * float((kept if met else (1.0 - p) * kept).sum()), "closed form", 0.0,
-            weight * gain, selection, OnPath(self, path), detail,
-        )  # fmt: skip
-
-    def _best_gain(self, path: Array, agent: int) -> float:
-        """Closed form for continuous contributions: to give nothing, or what is missing, or the path."""
-        e, p, target = self._numbers()
-        own = float(path[:, agent].sum())
-        missing = max(target - float(path.sum()) + own, 0.0)
-        safe = e[agent] - missing if missing <= min(e[agent], self.rounds * self.most) else -math.inf
-        met = path.sum() >= target * (1.0 - ROUNDING)
-        value = (e[agent] - own) * (1.0 if met else 1.0 - p[agent])
-        return max((1.0 - p[agent]) * e[agent] - value, safe - value, 0.0)
-
-    def _deviation(self, path: Array, agent: int) -> float:
-        """What `agent` gains by its best reply to the others on `path (rounds, N)`, who stop when it is left.
-
-        Dynamic programming over (round, fund, own total), in steps between levels.
-        """
-        e, p, target = self._numbers()
-        given = np.rint(path / self._step).astype(np.intp)
-        goal, top = math.ceil(target / self._step - ROUNDING), round(self.most / self._step)
-        cap = round(min(e[agent] / self._step, self.rounds * top))
-        fund, own = np.arange(goal + 1)[:, None], np.arange(cap + 1)[None, :]
-        best = follow = (e[agent] - own * self._step) * np.where(fund >= goal, 1.0, 1.0 - p[agent])
-        so_far = np.minimum(np.cumsum(given.sum(axis=1)) - given.sum(axis=1), goal)
-        for t in range(self.rounds - 1, -1, -1):
-            on = fund == so_far[t]
-            others = np.where(on, given[t].sum() - given[t, agent], 0)
-            mine = np.minimum(np.where(on, given[t, agent], 0), cap - own)
-            follow = follow[np.minimum(fund + others + mine, goal), own + mine]
-            tried = np.full((top + 1, goal + 1, cap + 1), -np.inf)
-            for gift in range(min(top, cap) + 1):
-                tried[gift, :, : cap + 1 - gift] = best[np.minimum(fund + others + gift, goal), own[:, gift:]]
-            best = tried.max(axis=0)
-        return float(best[0, 0] - follow[0, 0])
-
-    def perfect(self, path: Array) -> bool:
-        """Whether no departure pays after any history, if all give nothing once the fund has left the path.
-
-        On the path nobody, whatever it has given beyond its share, would rather risk what it has than
-        give the rest; and a departure leaves more to be given than one alone can.
-        """
-        e, p, target = self._numbers()
-        each = path.sum(axis=1)
-        left = np.arange(self.rounds - 1, -1, -1.0)[:, None]  # rounds after this one
-        departed = (np.cumsum(each) - path.T).T + self.most
-        hopeless = bool((target - departed > self.most * left)[:-1].all())
-        if path.sum() < target * (1.0 - ROUNDING):
-            return hopeless and not path.any()
-        most = np.minimum(each, self.most)
-        account = e - (np.cumsum(most) - most)[:, None]  # of one who gave all that the path foresaw for all
-        rest = np.cumsum(path[::-1], axis=0)[::-1]
-        return hopeless and bool((rest <= p * account + TOLERANCE).all())
+        pledges, weight = self.pledges(), self.discount ** (self.rounds - 1)
+        gain = max(pledges.gain(path, agent) for agent in range(self.num_agents))
+        detail = {"contributions": float(path.sum()), "subgame perfect": float(pledges.perfect(path))}
+        welfare = weight * float(pledges.payoffs(path).sum())
+        return Yardstick(welfare, "closed form", 0.0, weight * gain, selection, OnPath(pledges, path), detail)
 
     @classmethod
     def theory(cls) -> Iterable[Check]:
@@ -302,7 +227,7 @@ class ClimateRisk(Dilemma):
         for risk, idle, gain in ((0.9, 4.0, 0.0), (0.5, 20.0, 0.0), (0.1, 36.0, 16.0)):
             game = cls(risk=risk)
             found, name = game.references(), f"collective risk of {risk:g}"
-            fair = game.yardstick(game.path(np.full(6, 20.0)), "")
+            fair = game.yardstick(game.pledges().path(np.full(6, 20.0)), "")
             yield Check(f"{name}: each, if nobody gives", source, idle, found.selfish.welfare / 6)
             yield Check(f"{name}: gain from leaving nobody gives", "best reply", 0.0, found.selfish.epsilon)
             yield Check(f"{name}: each, if all give 2 a round", source, 20.0, game._played(2.0))
@@ -318,28 +243,3 @@ class ClimateRisk(Dilemma):
             play = {"contribution": np.full((1, self.num_agents), each)}
             state, outcome = self.step(state, play, rng.begin(clock, 0))
         return float(outcome.money[0, 0])
-
-
-@dataclass(frozen=True)
-class OnPath:
-    """The rule of giving what `path (rounds, N)` says while the fund is on it, else nothing."""
-
-    game: ClimateRisk
-    path: Array
-
-    def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
-        """Entries of the action array, `(B, N)`, by column."""
-        played = np.rint(observed["progress"][..., 0] * self.game.rounds).astype(np.intp)
-        so_far = np.append(0.0, np.cumsum(self.path.sum(axis=1)))
-        close = 1e-5 * max(1.0, float(so_far[-1]))  # observations are single precision
-        on = np.abs(observed["fund"][..., 0] - so_far[played]) <= close
-        played = np.minimum(played, self.game.rounds - 1)
-        given = np.where(on, self.path[played, np.arange(self.game.num_agents)], 0.0)
-        return {"contribution": np.rint(given / self.game._step) if self.game.levels else given}
-
-    def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Law `(B, N, L)` of the level: a sure thing; empty where contributions are continuous."""
-        if not self.game.levels:
-            return {}
-        entry = self(observed, Streams(np.zeros(1, np.uint64), 0))["contribution"]
-        return {"contribution": np.eye(self.game.levels)[entry.astype(np.intp)]}
