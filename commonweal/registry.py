@@ -17,6 +17,8 @@ DILEMMAS: dict[str, str] = {
     "fish_war-v0": "commonweal.envs.fish_war:FishWar",
     "public_goods-v0": "commonweal.envs.public_goods:PublicGoods",
     "appropriation-v0": "commonweal.envs.appropriation:Appropriation",
+    "climate_risk-v0": "commonweal.envs.climate_risk:ClimateRisk",
+    "escape_room-v0": "commonweal.envs.escape_room:EscapeRoom",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",
