@@ -19,6 +19,7 @@ DILEMMAS: dict[str, str] = {
     "appropriation-v0": "commonweal.envs.appropriation:Appropriation",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
+    "forest-v0": "commonweal.envs.forest:Forest",
     "auction-v0": "commonweal.envs.auction:Auction",
 }
 
