@@ -20,6 +20,7 @@ DILEMMAS: dict[str, str] = {
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "forest-v0": "commonweal.envs.forest:Forest",
+    "irrigation-v0": "commonweal.envs.irrigation:Irrigation",
     "auction-v0": "commonweal.envs.auction:Auction",
 }
 
