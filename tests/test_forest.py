@@ -39,7 +39,7 @@ def step(dilemma, state, work):
 
 def test_theory_passes():
     found = list(Forest.theory())
-    assert len(found) == 10
+    assert len(found) == 12
     assert [check.name for check in found if not check.passed] == []
 
 
@@ -285,8 +285,51 @@ def test_what_burns_is_not_felled_and_fire_shortens_what_is_worth_waiting_for():
     assert set(np.unique(timber.round(9))) == {0.0, 1.0}
     assert timber.mean() == pytest.approx(math.exp(-0.5), abs=0.05)
     assert (following.stocked == 0.0).all()
-    with pytest.raises(NotExact, match="ignition is"):
-        dilemma.references()
+    faustmann, reed = (forest(num_agents=1, ignition=rate).references() for rate in (0.0, 0.02))
+    assert (
+        reed.facts["reed_rotation"]
+        < faustmann.facts["reed_rotation"]
+        == faustmann.facts["faustmann_rotation"]
+    )
+    assert reed.planner.detail["felling age"] < faustmann.planner.detail["felling age"]
+
+
+BURNING = [
+    {"num_agents": 2},
+    {"num_agents": 3, "num_stands": 3, "spread": 0.0, "amenity": 0.005},
+    {"num_agents": 1},
+]
+
+
+@pytest.mark.parametrize("parameters", BURNING, ids=str)
+def test_references_with_fire_are_the_mean_of_play_and_the_plan_behind_harm(parameters):
+    dilemma = forest(**parameters, ignition=0.02)
+    found, society = dilemma.references(), Society(dilemma, num_worlds=2000)
+    for yardstick in (found.planner, found.selfish):
+        played = evaluate(society, scripted(society, yardstick)).welfare
+        assert played.mean() == pytest.approx(yardstick.welfare, abs=4.0 * played.std() / math.sqrt(2000))
+    plan, value = dilemma._plan, planner(stands.game_of(dilemma)[1]).value
+    assert plan.timber[1:] + plan.amenity[1:] + plan.until[1:] * sum(plan.bare) == pytest.approx(value[1:])
+    assert sum(plan.bare) == pytest.approx(value[0])
+    assert found.selfish.epsilon < 1e-6
+
+
+def test_nobody_is_blamed_for_what_burns():
+    dilemma = forest(num_agents=2, ignition=1.0)
+    seeds, state = world_seeds(2, 200), stand(np.full((200, 1), 20.0))
+    both, alone = np.ones((200, 2)), np.array([[1.0, 0.0]] * 200)
+    for work in (both, alone):
+        following, outcome = dilemma.step(state, {"work": work}, Streams(seeds, 0).begin(0, 1))
+        harm = dilemma.harm(state, {"work": work}, outcome, following)
+        burnt = outcome.conduct["extraction"][:, 0] == 0.0
+        assert 0.5 < burnt.mean() < 0.75
+        assert harm[burnt] == pytest.approx(0.0)
+        assert (harm[~burnt, 0] > 0.0).all()
+
+
+def test_leaping_fire_has_no_exact_references():
+    with pytest.raises(NotExact, match="fire leaps between 5 stands"):
+        forest(num_stands=5, ignition=0.02).references()
 
 
 def test_unequal_loggers_are_played_but_have_no_references():

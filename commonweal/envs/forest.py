@@ -21,7 +21,8 @@ nobody's felling harms another, and every owner keeps Faustmann's rotation. Betw
 it; it is utility, not money. An owner counts its own part of it, a planner all N (Hartman's rotation).
 
 **Fire** starts in a stand at the rate `ignition` and leaps to a neighbour with probability `spread` times
-the neighbour's fuel, its volume relative to the largest. What burns is lost before it can be felled.
+the neighbour's fuel, its volume relative to the largest. What burns is lost before it can be felled; so
+owners fell at Faustmann's age for the interest $r$ plus the rate of fire (Reed).
 
 Observed: age and stocked area of the own stand, mean volume of all. Sources: Faustmann (1849), the
 numbers of the default recalled, the rotations recomputed; Hartman (1976), Economic Inquiry 14, 52-58
@@ -231,6 +232,9 @@ class Forest(Dilemma):
         share, spared = np.minimum(total, 1.0), np.minimum(total - work, 1.0)
         older = np.minimum(self._mine(state.age) + self.interval, self.oldest)
         taken = spared - (total - work) / np.maximum(total, 1.0)
+        # What burnt in this year is lost with and without the agent: nothing felled, nothing left.
+        remains = self._by_stand(outcome.conduct["extraction"]) + following.stocked
+        stocked = np.where(self._mine(remains) > 0.0, stocked, 0.0)
         whole = self.discount * self.price * stocked * self.volume(older)
         now = taken * np.where(bare, -np.asarray(self.planting_cost), whole)
         with_it = np.where(bare, share, stocked * (1.0 - share))
@@ -274,7 +278,7 @@ class Forest(Dilemma):
         """Stand by stand: planner, and the equilibrium of its loggers, both without any grid error.
 
         Raises:
-            NotExact: fire, unequal agents, stands felled in part by several loggers.
+            NotExact: fire that leaps, unequal agents, stands felled in part by several loggers.
         """
         return stands.references(self._key())
 

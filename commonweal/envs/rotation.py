@@ -4,14 +4,16 @@ With $V(t) = e^{a - b/t}$, so $V' = V b / t^2$: the *largest sustained yield* $\
 $T = b$; *Wicksell*'s single rotation, $V' = r V$, at $T = \sqrt{b / r}$; *Faustmann*'s, the one of
 largest land value $J(T) = (p V e^{-rT} - D) / (1 - e^{-rT})$, where
 $V' = r (V - D / p) / (1 - e^{-rT})$; *Hartman*'s, with a flow $F = \alpha V$ of amenity, where
-$p V' + F = r p V + r J$ with the amenity of a rotation in J.
+$p V' + F = r p V + r J$ with the amenity of a rotation in J. Where fires destroy a stand at the rate
+$\lambda$, *Reed*'s rotation is Faustmann's at the interest $r + \lambda$: bare land is worth
+$(r + \lambda) / r$ times Faustmann's land value at that rate.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -193,6 +195,22 @@ def checks(cls: type[Forest]) -> Iterable[Check]:
             f"forest: Hartman's rotation in years, {name}", "Hartman (1976)", 1.0 + float(np.argmax(whole)),
             yardstick.detail["felling age"], 0.0,
         )  # fmt: skip
+
+    burning = cls(num_stands=5, ignition=0.02, spread=0.0)
+    found = burning.references()
+    whole = [_reed_in_years(stand, int(age), math.exp(-0.02)) for age in range(2, 120)]
+    felled = found.selfish.detail["felling age"]
+    yield Check("forest: Reed's rotation in years", "derived", 2.0 + float(np.argmax(whole)), felled, 0.0)
+    reed = replace(stand, interest=0.05).faustmann()
+    yield Check("forest: Reed's rotation, continuous", "Reed (1984), recalled", reed, felled, 1.0)
+
+
+def _reed_in_years(stand: Stand, age: int, safe: float) -> float:
+    """Land value when a stand, from its second year on, survives each year with probability `safe`."""
+    delta = math.exp(-stand.interest)
+    felled = delta**age * safe ** (age - 1)
+    burnt = sum(delta**year * safe ** (year - 2) * (1.0 - safe) for year in range(2, age + 1))
+    return (felled * stand.price * stand.volume(age) - stand.planting_cost) / (1.0 - felled - burnt)
 
 
 def _hartman_in_years(stand: Stand, age: int) -> float:

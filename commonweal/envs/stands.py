@@ -1,9 +1,10 @@
 """Yardsticks of the forest, stand by stand.
 
-Money and amenity are sums over stands, and nothing but fire leads from one stand to another; so the
-forest is as many equal games, each among the n loggers of one stand and in its age alone. The ages are
-those of play, no grid between them: dynamic programming makes no error here. All others enter as the
-amenity that they enjoy of this stand, which counts in W and in nobody's choice.
+Money and amenity are sums over stands, and nothing but leaping fire leads from one stand to another; so
+the forest is as many equal games, each among the n loggers of one stand and in its age alone. The ages
+are those of play, no grid between them, and a stand burns or not: dynamic programming makes no error
+here. All others enter as the amenity that they enjoy of this stand, which counts in W and in nobody's
+choice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs import rotation
-from commonweal.envs.aggregative import Game, Levels, OneStep, tabulate
+from commonweal.envs.aggregative import Cells, Game, Levels, OneStep, tabulate
 from commonweal.envs.dynamic_programming import deviation_gain, planner
 from commonweal.envs.markov_perfect import welfare
 from commonweal.envs.yardsticks import Fixed, MixedRule, Problem, constant_range, equilibrium_yardsticks
@@ -40,20 +41,30 @@ def require_exact(forest: Forest) -> None:
             raise NotExact(
                 f"Forest.{name} has {value.size} values; allowed: scalars, for equal agents and stands"
             )
-    if np.any(forest.ignition):
-        raise NotExact(f"Forest.ignition is {forest.ignition:g}; allowed: 0, since fire is drawn at random")
+    if forest.ignition and forest.spread and forest.num_stands > 1:
+        raise NotExact(
+            f"fire leaps between {forest.num_stands} stands; allowed: ignition or spread 0, or one stand"
+        )
     place = float(forest.initial_age) / forest.interval  # type: ignore[arg-type]
     if abs(place - round(place)) > 1e-9 and forest.initial_age != forest.oldest:
         raise NotExact(f"Forest.initial_age is {forest.initial_age:g}; allowed: multiples of the interval")
+
+
+class Weather(Fixed):
+    """Random numbers that are given: 0 sets every stand on fire, 1 none."""
+
+    def uniform(self, *shape: int) -> Array:
+        """The given draw, `(B, *shape)`."""
+        return np.full((self.num_worlds, *shape), self.shock)
 
 
 def game_of(forest: Forest) -> tuple[Problem, Game]:
     """The game on one stand, by the whole stand or nothing, played by `forest.step` itself."""
     n, (action,), grid = forest.loggers_per_stand, forest.actions(), forest.grid(0)
 
-    def model(age: Array, levels: Levels, shock: float) -> OneStep:
+    def model(age: Array, levels: Levels, fire: float) -> OneStep:
         worlds = len(age)
-        rng = Fixed(worlds, None, forest.id)
+        rng = Weather(worlds, fire, forest.id)
         state, work = forest.initial(rng), np.zeros((worlds, forest.num_agents))
         state.age[:], state.stocked[:] = 0.0, 0.0  # the other stands are bare and stay so
         state.age[:, 0], state.stocked[:, 0], work[:, :n] = age, age > 0.0, levels
@@ -62,11 +73,30 @@ def game_of(forest: Forest) -> tuple[Problem, Game]:
         return OneStep(utility[:, 0], utility.sum(axis=1), following.age[:, 0], np.ones(worlds))
 
     def build(points: int) -> Game:
-        return tabulate(model, grid, 2, n, forest.discount)
+        calm, burnt = (
+            tabulate(lambda a, levels, _: model(a, levels, draw), grid, 2, n, forest.discount)  # noqa: B023
+            for draw in (1.0, 0.0)
+        )
+        return replace(calm, cells=_either(calm.cells, burnt.cells, 1.0 - _survival(forest)))
 
     start = float(np.asarray(forest.initial_age))
     problem = Problem(build, start, forest.time_limit, "age", action, 2, noisy=False)
     return problem, build(0)
+
+
+def _survival(forest: Forest) -> float:
+    """Probability that no fire starts in a stand within a year."""
+    return math.exp(-float(forest.ignition) * forest.interval)  # type: ignore[arg-type]
+
+
+def _either(one: Cells, other: Cells, chance: float) -> Cells:
+    """The lottery between two outcomes of every cell, the other with that chance."""
+    return Cells(
+        (1.0 - chance) * one.reward + chance * other.reward,
+        (1.0 - chance) * one.welfare + chance * other.welfare,
+        np.concatenate([one.corner, other.corner]),
+        np.concatenate([(1.0 - chance) * one.mass, chance * other.mass]),
+    )
 
 
 @dataclass(frozen=True)
@@ -132,14 +162,17 @@ def plan(parameters: str) -> Plan:
     standing = forest.volume(game.grid[:, None])[:, 0]
     price = delta * float(forest.price)  # type: ignore[arg-type]
     flow = forest.num_agents * float(forest.amenity) * interval * standing  # type: ignore[arg-type]
-    timber, amenity, until = np.zeros_like(flow), flow / (1.0 - delta), np.zeros_like(flow)
+    safe = _survival(forest)
+    # Where nothing is ever felled, the oldest age follows on itself until it burns.
+    timber, amenity = np.zeros_like(flow), flow / (1.0 - delta * safe)
+    until = np.full_like(flow, delta * (1.0 - safe) / (1.0 - delta * safe))
     for t in reversed(range(1, len(works))):
         after = min(t + 1, len(works) - 1)
         if works[t]:
-            timber[t], amenity[t], until[t] = price * standing[after], flow[t], delta
+            timber[t], amenity[t], until[t] = safe * price * standing[after], flow[t], delta
         elif after > t:
-            timber[t], until[t] = delta * timber[after], delta * until[after]
-            amenity[t] = flow[t] + delta * amenity[after]
+            timber[t], until[t] = delta * safe * timber[after], delta * (safe * until[after] + 1.0 - safe)
+            amenity[t] = flow[t] + delta * safe * amenity[after]
     again = 1.0 - delta * until[1]
     cost = float(forest.planting_cost)  # type: ignore[arg-type]
     bare = ((delta * timber[1] - cost) / again, delta * amenity[1] / again) if works[0] else (0.0, 0.0)
@@ -176,6 +209,7 @@ def references(parameters: str) -> References:
         "faustmann_rotation": stand.faustmann(),
         "wicksell_rotation": stand.wicksell(),
         "sustained_yield_rotation": stand.sustained_yield(),
+        "reed_rotation": replace(stand, interest=forest.interest + float(forest.ignition)).faustmann(),  # type: ignore[arg-type]
         "hartman_rotation": everybody.hartman(forest.oldest),
         "land_value": stand.land_value(stand.faustmann()),
     }
