@@ -362,8 +362,10 @@ def test_bad_parameters_are_refused(parameters, message):
 
 
 def test_exactness_is_refused_with_the_reason():
-    with pytest.raises(NotExact, match="multiples of the interval"):
+    with pytest.raises(NotExact, match="initial_age is"):
         forest(initial_age=7.5).references()
+    with pytest.raises(NotExact, match="oldest is"):
+        forest(interval=5.0, oldest=122.0).references()
     with pytest.raises(NotExact, match="num_stands = 1"):
         solvers.equilibrium(Society(forest(num_stands=5)))
     assert forest().references() is forest().references()

@@ -53,6 +53,12 @@ Array = NDArray[np.float64]
 CLEARED = 1e-9  # share of the area below which a stand counts as bare, so that tenths sum to a whole
 
 
+def _left(bare: NDArray[np.bool_], stocked: Array, worked: Array) -> Array:
+    """Share of the area that is stocked after the share `worked` was planted or felled."""
+    left = np.where(bare, worked, stocked * (1.0 - worked))
+    return np.where(left > CLEARED, left, 0.0)
+
+
 @dataclass
 class ForestState:
     """Stands `(B, M)`: age in years, and the share of the area that is stocked (0: bare)."""
@@ -168,8 +174,7 @@ class Forest(Dilemma):
         planting = each * self._mine(bare)
         timber = each * self._mine(alive * state.stocked * self.volume(older))
         income = self.discount * self.price * timber - self.planting_cost * planting
-        stocked = np.where(bare, share, alive * state.stocked * (1.0 - share))
-        stocked = np.where(stocked > CLEARED, stocked, 0.0)
+        stocked = _left(bare, alive * state.stocked, share)
         following = ForestState(np.where(stocked > 0.0, older, 0.0), stocked)
         conduct = {"extraction": timber, "planting": planting, "income": income}
         caused = {"amenity": self.amenity * self.interval * standing.sum(axis=1, keepdims=True)}
@@ -223,11 +228,11 @@ class Forest(Dilemma):
         """What the others lose because an agent did not leave its stand alone, `(B, N)`.
 
         Now, in timber taken from them (planting spares them a cost); and later, in what the planner's
-        rotation would bring the others from the state left behind instead of the other one.
+        rotation (that of a full stand, whatever is left of it) would have brought the others.
         """
         plan = self._plan
         work = play["work"]
-        bare = self._mine(state.stocked == 0.0)
+        bare = self._mine(state.stocked) == 0.0
         total, stocked = self._mine(self._by_stand(work)), self._mine(state.stocked)
         share, spared = np.minimum(total, 1.0), np.minimum(total - work, 1.0)
         older = np.minimum(self._mine(state.age) + self.interval, self.oldest)
@@ -237,8 +242,7 @@ class Forest(Dilemma):
         stocked = np.where(self._mine(remains) > 0.0, stocked, 0.0)
         whole = self.discount * self.price * stocked * self.volume(older)
         now = taken * np.where(bare, -np.asarray(self.planting_cost), whole)
-        with_it = np.where(bare, share, stocked * (1.0 - share))
-        without = np.where(bare, spared, stocked * (1.0 - spared))
+        without, with_it = (_left(bare, stocked, worked) for worked in (spared, share))
         later = plan.others(older, without) - plan.others(older, with_it)
         return now + self.discount * later
 

@@ -20,8 +20,8 @@ Observed: position; the water that arrived at the own gate and the labour given 
 Sources: Ostrom and Gardner (1993), Journal of Economic Perspectives 7(4), 93-112 (abstract looked up:
 asymmetry of head-enders and tail-enders who maintain a system together); Janssen, Anderies and Joshi
 (2011), Experimental Economics (abstract looked up: investment, then extraction in order). Five
-farmers with ten tokens each, and a yield that rises and falls again, are those of the published
-software of that laboratory (looked up). Functional forms and numbers are ours; the preset `threshold`
+farmers with ten tokens each, and a yield that rises and falls again, are those of that laboratory's
+software (looked up: virtualcommons/irrigation). Functional forms and numbers are ours; the preset `threshold`
 is shaped like the water table of the field experiments of Janssen et al. (2012), recalled, not looked up.
 """
 

@@ -45,9 +45,12 @@ def require_exact(forest: Forest) -> None:
         raise NotExact(
             f"fire leaps between {forest.num_stands} stands; allowed: ignition or spread 0, or one stand"
         )
-    place = float(forest.initial_age) / forest.interval  # type: ignore[arg-type]
-    if abs(place - round(place)) > 1e-9 and forest.initial_age != forest.oldest:
-        raise NotExact(f"Forest.initial_age is {forest.initial_age:g}; allowed: multiples of the interval")
+    for name in ("initial_age", "oldest"):
+        place = float(getattr(forest, name)) / forest.interval
+        if abs(place - round(place)) > 1e-9:
+            raise NotExact(
+                f"Forest.{name} is {getattr(forest, name):g}; allowed: multiples of {forest.interval:g}"
+            )
 
 
 class Weather(Fixed):
@@ -62,22 +65,25 @@ def game_of(forest: Forest) -> tuple[Problem, Game]:
     """The game on one stand, by the whole stand or nothing, played by `forest.step` itself."""
     n, (action,), grid = forest.loggers_per_stand, forest.actions(), forest.grid(0)
 
-    def model(age: Array, levels: Levels, fire: float) -> OneStep:
-        worlds = len(age)
-        rng = Weather(worlds, fire, forest.id)
-        state, work = forest.initial(rng), np.zeros((worlds, forest.num_agents))
-        state.age[:], state.stocked[:] = 0.0, 0.0  # the other stands are bare and stay so
-        state.age[:, 0], state.stocked[:, 0], work[:, :n] = age, age > 0.0, levels
-        following, outcome = forest.step(state, {"work": work}, rng)
-        utility = forest.utility(following, outcome, outcome.money)
-        return OneStep(utility[:, 0], utility.sum(axis=1), following.age[:, 0], np.ones(worlds))
+    def in_weather(fire: float) -> Game:
+        def model(age: Array, levels: Levels, shock: float) -> OneStep:
+            worlds = len(age)
+            rng = Weather(worlds, fire, forest.id)
+            state, work = forest.initial(rng), np.zeros((worlds, forest.num_agents))
+            state.age[:], state.stocked[:] = 0.0, 0.0  # the other stands are bare and stay so
+            state.age[:, 0], state.stocked[:, 0], work[:, :n] = age, age > 0.0, levels
+            following, outcome = forest.step(state, {"work": work}, rng)
+            utility = forest.utility(following, outcome, outcome.money)
+            return OneStep(utility[:, 0], utility.sum(axis=1), following.age[:, 0], np.ones(worlds))
+
+        return tabulate(model, grid, 2, n, forest.discount)
 
     def build(points: int) -> Game:
-        calm, burnt = (
-            tabulate(lambda a, levels, _: model(a, levels, draw), grid, 2, n, forest.discount)  # noqa: B023
-            for draw in (1.0, 0.0)
-        )
-        return replace(calm, cells=_either(calm.cells, burnt.cells, 1.0 - _survival(forest)))
+        calm = in_weather(1.0)
+        if not forest.ignition:
+            return calm
+        cells = _either(calm.cells, in_weather(0.0).cells, 1.0 - _survival(forest))
+        return replace(calm, cells=cells)
 
     start = float(np.asarray(forest.initial_age))
     problem = Problem(build, start, forest.time_limit, "age", action, 2, noisy=False)
