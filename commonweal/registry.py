@@ -21,6 +21,8 @@ DILEMMAS: dict[str, str] = {
     "escape_room-v0": "commonweal.envs.escape_room:EscapeRoom",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
+    "forest-v0": "commonweal.envs.forest:Forest",
+    "irrigation-v0": "commonweal.envs.irrigation:Irrigation",
     "auction-v0": "commonweal.envs.auction:Auction",
 }
 

@@ -170,7 +170,7 @@ def _rate_limit(dilemma: Dilemma, base: str) -> float:
     assert isinstance(column, Real)
     grid = game.grid(21)
     acts = np.linspace(column.low, column.high, 21)
-    state, act = np.repeat(grid, 21), np.tile(acts, 21)
+    state, act = np.repeat(grid, 21), np.tile(acts, len(grid))
     play = np.full((len(act), game.num_agents), column.low)
     play[:, 0] = act
     rng = Fixed(len(act), 0.0, dilemma.id)
