@@ -20,6 +20,7 @@ DILEMMAS: dict[str, str] = {
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",
+    "matrix-v0": "commonweal.envs.matrix:Matrix",
 }
 
 INSTITUTIONS: dict[str, str] = {
