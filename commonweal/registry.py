@@ -21,6 +21,7 @@ DILEMMAS: dict[str, str] = {
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",
     "matrix-v0": "commonweal.envs.matrix:Matrix",
+    "routing-v0": "commonweal.envs.routing:Routing",
 }
 
 INSTITUTIONS: dict[str, str] = {

@@ -3,8 +3,8 @@ Games in a table: what equilibrium wastes, and when the future keeps it
 ========================================================================
 
 **Claim.** In the prisoner's dilemma the only equilibrium earns a third of what cooperation would;
-in the stag hunt, in chicken and in the battle of the sexes several equilibria stand side by side, and the worst
-wastes something. Matching pennies wastes nothing. Repeated without end, the prisoner's dilemma is
+in the stag hunt, in chicken and in the battle of the sexes several equilibria stand side by side, and the
+worst wastes something. Matching pennies wastes nothing. Without end, the prisoner's dilemma is
 sustained by the threat of never cooperating again as soon as a round weighs
 :math:`(T - R) / (T - P) = 1/2` of the one before.
 
