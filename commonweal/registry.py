@@ -22,6 +22,7 @@ DILEMMAS: dict[str, str] = {
     "auction-v0": "commonweal.envs.auction:Auction",
     "matrix-v0": "commonweal.envs.matrix:Matrix",
     "routing-v0": "commonweal.envs.routing:Routing",
+    "govsim-v0": "commonweal.envs.govsim:GovSim",
 }
 
 INSTITUTIONS: dict[str, str] = {
