@@ -23,6 +23,7 @@ DILEMMAS: dict[str, str] = {
     "matrix-v0": "commonweal.envs.matrix:Matrix",
     "routing-v0": "commonweal.envs.routing:Routing",
     "govsim-v0": "commonweal.envs.govsim:GovSim",
+    "ai_race-v0": "commonweal.envs.ai_race:AIRace",
 }
 
 INSTITUTIONS: dict[str, str] = {
