@@ -24,6 +24,7 @@ DILEMMAS: dict[str, str] = {
     "routing-v0": "commonweal.envs.routing:Routing",
     "govsim-v0": "commonweal.envs.govsim:GovSim",
     "ai_race-v0": "commonweal.envs.ai_race:AIRace",
+    "attention-v0": "commonweal.envs.attention:Attention",
 }
 
 INSTITUTIONS: dict[str, str] = {

@@ -1,8 +1,8 @@
 r"""`ai_race-v0`: a race for a technology: fast and unsafe, or safe and slow.
 
 In every round each of N developers chooses to develop safely, one step at a cost $c$, or unsafely, $s > 1$
-steps at none. A round's market $b$ is shared in proportion to speed, and who first has made $W$ steps wins the
-prize $B$ (those who arrive together share it):
+steps at none. A round's market $b$ is shared in proportion to speed, and who first has made $W$ steps wins
+the prize $B$ (those who arrive together share it):
 
 $$\pi_i = b\, \frac{v_i}{\sum_j v_j} - c\,[\text{safe}], \qquad v_i = s \text{ if unsafe, else } 1 .$$
 
