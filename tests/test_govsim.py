@@ -220,7 +220,9 @@ def test_harm_is_the_loss_of_the_others_by_definition():
         spared, other = game.step(state, {"wish": idle}, rng)
         now = np.delete(other.money - outcome.money, i).sum()
         month = np.array([1])
-        later = 2 / 3 * (game._value(month, spared.stock) - game._value(month, following.stock))[0, 0]
+        later = (
+            2 / 3 * (game._planned.at(month, spared.stock) - game._planned.at(month, following.stock))[0, 0]
+        )
         assert harm[0, i] == pytest.approx(now + later)
     assert harm[0, 0] > 0
 

@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.govsim_plan import Plan, Planned, greed, planner
 from commonweal.envs.repeated import PROGRESS, Always
 from commonweal.errors import NotExact, require
 from commonweal.parameters import check
@@ -55,15 +56,6 @@ class GovSimState:
     month: Array
     stock: Array
     catch: Array
-
-
-@dataclass(frozen=True)
-class Plan:
-    """By month and stock `grid (S + 1,)`: value `(T + 1, S + 1)`, total to catch `(T, S + 1)`, in tons."""
-
-    grid: Array
-    value: Array
-    total: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -183,37 +175,14 @@ class GovSim(Dilemma):
             without[:, i] = self.ration(state.stock, others).sum(axis=1) if n > 1 else 0.0
         spared, _ = self.regrow(state.stock - without)
         month = following.month[:, 0].astype(np.intp)
-        later = self._value(month, spared) - self._value(month, following.stock)
+        later = self._planned.at(month, spared) - self._planned.at(month, following.stock)
         return without - (landed - catch) + self.discount * (1.0 - 1.0 / n) * later
-
-    def _value(self, month: NDArray[np.intp], stock: Array) -> Array:
-        """The planner's value at the start of `month (B,)`, of the shape of `stock (B, .)`."""
-        grid, value = self._planned.grid, self._planned.value
-        place = stock / grid[1]
-        low = np.minimum(place.astype(np.intp), len(grid) - 2)
-        share = place - low
-        at = value[month]
-        rows = np.arange(len(stock))[:, None]
-        return np.asarray((1.0 - share) * at[rows, low] + share * at[rows, low + 1])
 
     # ------------------------------------------------------------------ yardsticks
 
     @cached_property
     def _planned(self) -> Plan:
-        """The planner by backward induction over the stock, in levels of the wish, else in hundredths."""
-        unit = self.max_catch / (self.levels - 1) if self.levels else self.capacity / 100.0
-        size = round(self.capacity / unit)
-        grid = np.linspace(0.0, self.capacity, size + 1)
-        most = min(round(self.num_agents * self.max_catch / unit), size)
-        total = np.arange(most + 1)
-        left = grid[:, None] - grid[None, : most + 1]
-        following, lost = self.regrow(np.maximum(left, 0.0))
-        value, plan = np.zeros((self.months + 1, size + 1)), np.zeros((self.months, size + 1))
-        for month in reversed(range(self.months)):
-            later = np.where(lost, 0.0, np.interp(following, grid, value[month + 1]))
-            worth = np.where(left >= -1e-9, grid[total] + self.discount * later, -np.inf)
-            value[month], plan[month] = worth.max(axis=1), grid[worth.argmax(axis=1)]
-        return Plan(grid, value, plan)
+        return planner(self)
 
     def references(self) -> References:
         """Everybody wants everything, the outcome of backward induction; and the planner.
@@ -242,7 +211,7 @@ class GovSim(Dilemma):
         planner = stick(best, math.nan, "maximum of the sum", Planned(self, plan))
         selfish = stick(best, 0.0, "a single fisher is the planner", Planned(self, plan))
         if n > 1:
-            greedy, reply = self._greedy(plan.grid)
+            greedy, reply = greed(self, plan.grid)
             emptied = (n - 1) * self.max_catch >= self.capacity  # whatever a fisher leaves, others take
             unique = emptied and self.growth < n
             how = "backward induction" if unique else "all always want the most; there may be others"
@@ -250,23 +219,6 @@ class GovSim(Dilemma):
         sustained = float(self.sustainable(np.array(self.capacity))) / n
         facts = {"sustainable_catch": sustained, "sustainable_gain": self.months * sustained}
         return References(selfish, planner, n * best, facts=facts)
-
-    def _greedy(self, grid: Array) -> tuple[float, float]:
-        """What a fisher gets when all always want the most, and by its best reply to the others who do."""
-        assert self.levels
-        wishes = np.full((len(grid) * self.levels, self.num_agents), self.max_catch)
-        wishes[:, 0] = np.tile(np.linspace(0.0, self.max_catch, self.levels), len(grid))
-        stock = np.repeat(grid, self.levels)[:, None]
-        catch = self.ration(stock, wishes)
-        following, lost = self.regrow(stock - catch.sum(axis=1, keepdims=True))
-        shape = (len(grid), self.levels)
-        own, following = catch[:, 0].reshape(shape), following.reshape(shape)
-        going = (~lost).reshape(shape) * self.discount
-        greedy, reply = np.zeros(len(grid)), np.zeros(len(grid))
-        for _ in range(self.months):
-            greedy = own[:, -1] + going[:, -1] * np.interp(following[:, -1], grid, greedy)
-            reply = (own + going * np.interp(following, grid, reply)).max(axis=1)
-        return float(greedy[-1]), float(reply[-1])
 
     # ------------------------------------------------------------------ published measures
 
@@ -335,28 +287,3 @@ class GovSim(Dilemma):
         yield Check("GovSim: month of their collapse", source, 1.0, played(100.0, 100.0)[1])
         yield Check("GovSim: gain at the selfish equilibrium", source, 20.0, found.selfish.detail["gain"])
         yield Check("GovSim: gain of deviating from it", source, 0.0, found.selfish.epsilon)
-
-
-@dataclass(frozen=True)
-class Planned:
-    """All together want the planner's total, the first fishers more where it does not divide."""
-
-    game: GovSim
-    plan: Plan
-
-    def _levels(self, observed: Mapping[str, Array]) -> NDArray[np.intp]:
-        grid, n = self.plan.grid, self.game.num_agents
-        month = np.rint(observed["progress"][..., 0] * self.game.months).astype(np.intp)
-        stock = np.rint(observed["stock"][..., 0] / grid[1]).astype(np.intp)
-        total = self.plan.total[np.minimum(month, self.game.months - 1), stock]
-        levels = np.rint(total / grid[1]).astype(np.intp)
-        return levels // n + (np.arange(n) < levels % n)
-
-    def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Law `(B, n, L)` of the wish: a sure thing."""
-        assert self.game.levels
-        return {"wish": np.eye(self.game.levels)[self._levels(observed)]}
-
-    def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
-        """The wish, `(B, n)`."""
-        return {"wish": self._levels(observed).astype(np.float64)}

@@ -37,7 +37,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.envs.normal_form import deviation_gains, mixed_equilibria, payoffs, pure_equilibria
+from commonweal.envs.normal_form import (
+    Cells,
+    Laws,
+    deviation_gains,
+    mixed_equilibria,
+    payoffs,
+    pure_equilibria,
+)
 from commonweal.envs.repeated import PROGRESS
 from commonweal.errors import InvalidParameter, NotExact, require
 from commonweal.parameters import check
@@ -62,25 +69,6 @@ def two_by_two(both: float, alone: float, against: float, neither: float) -> Tab
 
 
 PRISONERS_DILEMMA = two_by_two(both=3.0, alone=0.0, against=5.0, neither=1.0)
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The table, its cells one by one `(A^N, N)`, and the distance of two acts of a player there `(N,)`."""
-
-    table: Array
-    rows: Array
-    strides: Array
-
-    @classmethod
-    def of(cls, table: Array) -> Cells:
-        """The cells of `table (A, ..., A, N)`."""
-        n = table.ndim - 1
-        return cls(table, table.reshape(-1, n), np.float64(table.shape[0]) ** np.arange(n)[::-1])
-
-    def place(self, act: Array) -> NDArray[np.intp]:
-        """Row `(B,)` of the cell that `act (B, N)` chooses."""
-        return (act @ self.strides).astype(np.intp)
 
 
 @dataclass
@@ -305,6 +293,14 @@ class Matrix(Dilemma):
             return math.nan
         return float(((tempting - own)[tempted] / (tempting - feared)[tempted]).max(initial=0.0))
 
+    def played_gain(self) -> float:
+        """What deviating from `selfish` brings in a round, with every cell played by `step`."""
+        law = self.equilibria()[0]
+        cells = np.indices(self.table.shape[:-1]).reshape(self.num_agents, -1).T.astype(np.float64)
+        rng = Streams(np.zeros(len(cells), np.uint64), 0)
+        _, outcome = self.step(self.initial(rng), {"act": cells}, rng)
+        return float(deviation_gains(outcome.money.reshape(self.table.shape), law).max())
+
     @classmethod
     def theory(cls) -> Iterable[Check]:
         """Textbook equilibria of the presets, and the prisoner's dilemma played."""
@@ -328,27 +324,12 @@ class Matrix(Dilemma):
         sexes = preset("battle_of_the_sexes").references().selfish.detail
         yield Check("battle of the sexes: own favourite", source, 2.0 / 3.0, sexes["null act of player 0"])
         yield Check("battle of the sexes: payoff when mixed", source, 2.0 / 3.0, sexes["payoff of player 1"])
+        for name in ("stag_hunt", "chicken", "battle_of_the_sexes", "matching_pennies"):
+            gain = preset(name).played_gain()
+            yield Check(f"{name.replace('_', ' ')}: gain of deviating from the worst", source, 0.0, gain)
         pennies = preset("matching_pennies").references()
         yield Check("matching pennies: heads", source, 0.5, pennies.selfish.detail["null act of player 0"])
         yield Check("matching pennies: gap to the planner", source, 0.0, pennies.gap)
-
-
-@dataclass(frozen=True)
-class Laws:
-    """Each player draws its act from its own law `(N, A)`, in every state."""
-
-    law: Array
-
-    def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Law of the act, `(B, n, A)`."""
-        worlds, n = next(iter(observed.values())).shape[:2]
-        return {"act": np.array(np.broadcast_to(self.law, (worlds, n, self.law.shape[1])))}
-
-    def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
-        """The act, `(B, n)`."""
-        n = next(iter(observed.values())).shape[1]
-        drawn = rng.uniform(n)[..., None]
-        return {"act": (drawn >= np.cumsum(self.law, axis=1)[:, :-1]).sum(axis=-1).astype(np.float64)}
 
 
 def _nested(value: Any) -> Any:

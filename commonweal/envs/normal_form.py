@@ -7,12 +7,35 @@ is a list of N laws `(A_i,)`.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.random import Streams
+
 Array = NDArray[np.float64]
 ROUNDING = 1e-9  # gains and probabilities below this, in units of the range of payoffs, are rounding
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The table, its cells one by one `(A^N, N)`, and the distance of two acts of a player there `(N,)`."""
+
+    table: Array
+    rows: Array
+    strides: Array
+
+    @classmethod
+    def of(cls, table: Array) -> Cells:
+        """The cells of `table (A, ..., A, N)`."""
+        n = table.ndim - 1
+        return cls(table, table.reshape(-1, n), np.float64(table.shape[0]) ** np.arange(n)[::-1])
+
+    def place(self, act: Array) -> NDArray[np.intp]:
+        """Row `(B,)` of the cell that `act (B, N)` chooses."""
+        return (act @ self.strides).astype(np.intp)
 
 
 def expected(table: Array, laws: list[Array], player: int) -> Array:
@@ -84,3 +107,21 @@ def _indifferent(block: Array, support: tuple[int, ...], size: int) -> Array | N
     full = np.zeros(size)
     full[list(support)] = law
     return full
+
+
+@dataclass(frozen=True)
+class Laws:
+    """Each player draws its act from its own law `(N, A)`, in every state."""
+
+    law: Array
+
+    def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Law of the act, `(B, n, A)`."""
+        worlds, n = next(iter(observed.values())).shape[:2]
+        return {"act": np.array(np.broadcast_to(self.law, (worlds, n, self.law.shape[1])))}
+
+    def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
+        """The act, `(B, n)`."""
+        n = next(iter(observed.values())).shape[1]
+        drawn = rng.uniform(n)[..., None]
+        return {"act": (drawn >= np.cumsum(self.law, axis=1)[:, :-1]).sum(axis=-1).astype(np.float64)}
