@@ -24,6 +24,11 @@ DILEMMAS: dict[str, str] = {
     "forest-v0": "commonweal.envs.forest:Forest",
     "irrigation-v0": "commonweal.envs.irrigation:Irrigation",
     "auction-v0": "commonweal.envs.auction:Auction",
+    "matrix-v0": "commonweal.envs.matrix:Matrix",
+    "routing-v0": "commonweal.envs.routing:Routing",
+    "govsim-v0": "commonweal.envs.govsim:GovSim",
+    "ai_race-v0": "commonweal.envs.ai_race:AIRace",
+    "attention-v0": "commonweal.envs.attention:Attention",
 }
 
 INSTITUTIONS: dict[str, str] = {
