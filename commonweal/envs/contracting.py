@@ -1,0 +1,383 @@
+"""Exact contracts of `employment-v0`: subgame-perfect terms, first best, and the gain of every deviation.
+
+Workers are independent of each other, so each is solved with its own principals. A worker's answer to
+terms is its best effort (ties go to the principals). With continuous columns the terms solve the linear
+equations of `envs.employment` and are then compared with a fine scan of deviations; with levels all terms
+are enumerated. A worker takes an offer worth its outside option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.envs.employment import Employment, cara
+from commonweal.envs.sides import Strategies, of
+from commonweal.envs.yardsticks import Fixed
+from commonweal.errors import NotExact
+from commonweal.references import Check, Kind, References, Yardstick
+
+Array = NDArray[np.float64]
+
+TIE = 5e-6  # money below which an offer counts as worth the outside option: observations are single precision
+SCAN = {1: 4001, 2: 161, 3: 31}  # points per slope in the scan of deviations, by measured tasks
+NODES = 80  # of the quadrature in `theory`
+
+
+def answer(game: Employment, slope: Array, effort_cost: Array | float) -> Array:
+    """Best effort `(..., tasks)` of a worker to the sum of slopes `(..., K)`."""
+    slope, tasks = np.asarray(slope), len(game.benefit)
+    c = np.broadcast_to(effort_cost, slope.shape[:-1])
+    if game.effort_levels:
+        tried = _grid(0.0, game.max_effort, game.effort_levels, tasks)
+        tried = tried[np.argsort(-tried @ np.array(game.benefit), kind="stable")]
+        value = slope @ tried[:, : game.measured].T - c[..., None] * _toil(game, tried)
+        best = value >= value.max(axis=-1, keepdims=True) - TIE
+        return tried[best.argmax(axis=-1)]
+    pull = np.zeros((*slope.shape[:-1], tasks))
+    pull[..., : game.measured] = slope / c[..., None]
+    effort = np.full_like(pull, game.intrinsic)
+    # One coordinate after the other; the cost is convex, so this ends at the optimum within the range.
+    for _ in range(1 if tasks == 1 else 400):
+        for j in range(tasks):
+            others = (effort - game.intrinsic).sum(axis=-1) - (effort[..., j] - game.intrinsic)
+            free = game.intrinsic + pull[..., j] - game.rivalry * others
+            effort[..., j] = np.clip(free, 0.0, game.max_effort)
+    return effort
+
+
+def _grid(low: float, high: float, levels: int, dimensions: int) -> Array:
+    return np.array(list(product(np.linspace(low, high, levels), repeat=dimensions)))
+
+
+def _toil(game: Employment, effort: Array) -> Array:
+    """Cost of effort `(..., tasks)` where c = 1."""
+    above = effort - game.intrinsic
+    return 0.5 * (
+        (1.0 - game.rivalry) * (above**2).sum(axis=-1) + game.rivalry * above.sum(axis=-1) ** 2
+    )  # fmt: skip
+
+
+def certainty_equivalent(
+    game: Employment, wage: Array, slope: Array, effort: Array, effort_cost: Array | float,
+    risk_aversion: Array | float,
+) -> Array:  # fmt: skip
+    """What terms (sums over principals) and effort are certainly worth to a worker, money."""
+    expected = wage + (slope * effort[..., : game.measured]).sum(axis=-1)
+    risk = 0.5 * risk_aversion * (np.array(game.noise) * slope**2).sum(axis=-1)
+    return expected - effort_cost * _toil(game, effort) - risk
+
+
+@dataclass(frozen=True)
+class Employer:
+    """One worker and its principals, in numbers.
+
+    Attributes:
+        game: the game.
+        c, r, o: effort cost, risk aversion and outside option of the worker.
+    """
+
+    game: Employment
+    c: float
+    r: float
+    o: float
+
+    def value(self, wage: Array, slope: Array) -> Array:
+        """Certainty equivalent of terms (sums), `(...)`, at the best effort."""
+        effort = answer(self.game, slope, self.c)
+        return certainty_equivalent(self.game, wage, slope, effort, self.c, self.r)
+
+    def profit(self, wage: Array, slope: Array, others_wage: float, others_slope: Array) -> Array:
+        """A principal's profit `(G,)` from own `wage (G,)`, `slope (G, K)`, given the others' sums."""
+        game, total = self.game, slope + others_slope
+        effort = answer(game, total, self.c)
+        accepts = self.value(wage + others_wage, total) >= self.o - TIE
+        gross = effort @ (np.array(game.benefit) / game.principals_per_worker)
+        return accepts * (gross - wage - (slope * effort[..., : game.measured]).sum(axis=-1))
+
+    def offers(self) -> tuple[Array, Array]:
+        """Every offer on the levels: wages `(G,)` and slopes `(G, K)`."""
+        game = self.game
+        assert game.wage_levels
+        assert game.slope_levels
+        slopes = _grid(0.0, game.max_slope, game.slope_levels, game.measured)
+        wages = np.linspace(-game.max_wage, game.max_wage, game.wage_levels)
+        return np.tile(wages, len(slopes)), np.repeat(slopes, len(wages), axis=0)
+
+    def surplus(self, effort: Array) -> Array:
+        """Benefit less toil of effort `(..., tasks)`."""
+        return effort @ np.array(self.game.benefit) - self.c * _toil(self.game, effort)
+
+    def welfare(self, wage: Array, slope: Array, effort: Array | None = None) -> float:
+        """W a round under `wage (P,)`, `slope (P, K)`; the worker answers, or is told its effort."""
+        told = effort is not None
+        total, sums = wage.sum(), slope.sum(axis=0)
+        effort = answer(self.game, sums, self.c) if effort is None else effort
+        worth = certainty_equivalent(self.game, total, sums, effort, self.c, self.r)
+        if not told and worth < self.o - TIE:
+            return self.o
+        pay = total + float(sums @ effort[: self.game.measured])
+        left = cara(np.array([worth - self.o]), np.array(self.r))[0]
+        return float(effort @ np.array(self.game.benefit) - pay + self.o + left)
+
+    # ------------------------------------------------------------------ terms in equilibrium
+
+    def linear(self) -> tuple[Array, Array]:
+        """Wage `(P,)` and slope `(P, K)` of the interior equilibrium in continuous terms."""
+        game, k, share = self.game, self.game.measured, self.game.principals_per_worker
+        tasks = len(game.benefit)
+        cost = self.c * ((1.0 - game.rivalry) * np.eye(tasks) + game.rivalry)
+        inverse = np.linalg.inv(cost)
+        risk = share * self.r * np.diag(np.array(game.noise))
+        sums = np.linalg.solve(inverse[:k, :k] + risk, (inverse @ np.array(game.benefit))[:k])
+        wage = self.o - self.value(np.zeros(1), sums[None, :])[0]
+        return np.full(share, wage / share), np.tile(sums / share, (share, 1))
+
+    def exact(self) -> tuple[Array, Array, float]:
+        """Wage, slope and gain of the best deviation, with continuous columns.
+
+        Raises:
+            NotExact: the terms leave their range, or a corner beats them.
+        """
+        game = self.game
+        wage, slope = self.linear()
+        effort = answer(game, slope.sum(axis=0), self.c)
+        inside = (slope >= 0).all() and (slope <= game.max_slope).all() and (abs(wage) <= game.max_wage).all()
+        if not inside or game.measured not in SCAN:
+            raise NotExact(
+                f"terms would be wages {wage} and slopes {slope.tolist()}; allowed: wages to "
+                f"{game.max_wage}, slopes from 0 to {game.max_slope}, at most {max(SCAN)} measured tasks"
+            )
+        tried = _grid(0.0, game.max_slope, SCAN[game.measured], game.measured)
+        others_wage, others_slope = wage[1:].sum(), slope[1:].sum(axis=0)
+        # The best wage with given slopes leaves the worker its outside option.
+        best_wage = self.o - self.value(np.full(len(tried), others_wage), tried + others_slope)
+        profit = self.profit(np.maximum(best_wage, -game.max_wage), tried, others_wage, others_slope)
+        own = self.profit(wage[:1], slope[:1], others_wage, others_slope)[0]
+        gain = max(float(profit[best_wage <= game.max_wage].max()), 0.0) - own
+        if gain > 1e-6:
+            raise NotExact(
+                f"slopes {slope[0].tolist()} and effort {effort.tolist()} are beaten by terms at the edge of "
+                f"the worker's range of effort, by {gain:g}; allowed: parameters with an interior optimum"
+            )
+        return wage, slope, max(gain, 0.0)
+
+    def enumerated(self) -> tuple[Array, Array, float]:
+        """Wage, slope and gain of the best deviation among all levels."""
+        game, share = self.game, self.game.principals_per_worker
+        tried_wage, tried_slope = self.offers()
+
+        def best(wage: Array, slope: Array, p: int) -> tuple[int, float]:
+            others = np.arange(share) != p
+            profit = self.profit(
+                tried_wage, tried_slope, float(wage[others].sum()), slope[others].sum(axis=0)
+            )
+            now = self.profit(
+                wage[[p]], slope[[p]], float(wage[others].sum()), slope[others].sum(axis=0)
+            )[0]  # fmt: skip
+            ties = np.flatnonzero(profit >= profit.max() - 1e-12)
+            if share == 1:  # among equally good contracts, the worst for the group
+                ties = ties[np.argsort([self.welfare(tried_wage[[t]], tried_slope[[t]]) for t in ties])]
+            return int(ties[0]), float(profit.max() - now)
+
+        wage, slope = self.linear()
+        step = 2.0 * game.max_wage / (game.wage_levels - 1)  # type: ignore[operator]
+        slope = np.rint(np.clip(slope, 0.0, game.max_slope) * (game.slope_levels - 1) / game.max_slope)  # type: ignore[operator]
+        slope *= game.max_slope / (game.slope_levels - 1)  # type: ignore[operator]
+        needed = self.o - self.value(np.zeros(1), slope.sum(axis=0)[None, :])[0] + game.max_wage * share
+        steps = int(np.ceil(needed / step - 1e-9))
+        wage = (steps // share + (np.arange(share) < steps % share)) * step - game.max_wage
+        for _ in range(60):
+            moved = False
+            for p in range(share):
+                place, gain = best(wage, slope, p)
+                if gain > 1e-12 or share == 1:
+                    moved |= gain > 1e-12
+                    wage[p], slope[p] = tried_wage[place], tried_slope[place]
+            if not moved:
+                break
+        return wage, slope, max(best(wage, slope, p)[1] for p in range(share))
+
+    def first_best(self) -> tuple[Array, Array]:
+        """Wage `(P,)` without slopes, and the effort `(tasks,)`, that maximise W."""
+        game, share = self.game, self.game.principals_per_worker
+        if game.effort_levels:
+            tried = _grid(0.0, game.max_effort, game.effort_levels, len(game.benefit))
+            effort = tried[self.surplus(tried).argmax()]
+        else:
+            everything = replace(game, noise=(0.0,) * len(game.benefit))
+            effort = answer(everything, np.array(game.benefit), self.c)
+        wage = float(self.o + self.c * _toil(game, effort))
+        if wage > share * game.max_wage:
+            raise NotExact(f"the first best pays {wage}; allowed: at most {share * game.max_wage}")
+        if not game.wage_levels:
+            return np.full(share, wage / share), effort
+        step = 2.0 * game.max_wage / (game.wage_levels - 1)
+        steps = round((wage + share * game.max_wage) / step)
+        spread = (steps // share + (np.arange(share) < steps % share)) * step - game.max_wage
+        return np.asarray(spread, dtype=np.float64), effort
+
+
+def _employers(game: Employment) -> list[Employer]:
+    columns = []
+    for name in ("effort_cost", "risk_aversion", "outside_option"):
+        value = of(getattr(game, name), game.workers)
+        if value.ndim == 2 and len(value) > 1:
+            raise NotExact(f"Employment.{name} has one value per world; allowed: one per agent, or a number")
+        columns.append(np.broadcast_to(value, (1, game.num_workers))[0])
+    return [Employer(game, *map(float, row)) for row in zip(*columns, strict=True)]
+
+
+def references(game: Employment) -> References:
+    """Yardsticks of the game; see `Employment`.
+
+    Raises:
+        NotExact: parameters by world, terms out of range, or levels for some of the columns only.
+    """
+    discrete = {bool(levels) for levels in (game.wage_levels, game.slope_levels, game.effort_levels)}
+    if len(discrete) > 1:
+        raise NotExact("some columns have levels and some have none; allowed: all or none of them")
+    employers = _employers(game)
+    known: dict[tuple[float, float, float], tuple[Array, Array, float]] = {}
+    for one in employers:
+        if (one.c, one.r, one.o) not in known:
+            known[one.c, one.r, one.o] = one.enumerated() if discrete == {True} else one.exact()
+    terms = [known[one.c, one.r, one.o] for one in employers]
+    later, share = game.weight - 1.0, game.principals_per_worker
+    idle = sum(one.o for one in employers)
+
+    def stick(
+        flow: float, gain: float, kind: str, selection: str, rule: Strategies, **detail: float
+    ) -> Yardstick:
+        return Yardstick(idle + later * flow, kind, 0.0, later * gain, selection, rule, detail)  # type: ignore[arg-type]
+
+    wage = np.concatenate([t[0] for t in terms])
+    slope = np.concatenate([t[1] for t in terms])
+    gain = max(t[2] for t in terms)
+    flow = sum(one.welfare(t[0], t[1]) for one, t in zip(employers, terms, strict=True))
+    exactly: Kind = "closed form" if discrete == {False} else "dynamic programming"
+    kind: Kind = exactly if gain < 1e-6 else "best known"
+    accepted = "" if share == 1 else "; that nobody makes an acceptable offer is another"
+    first = employers[0]
+    selfish = stick(
+        flow, gain, kind, f"subgame-perfect terms in every round{accepted}",
+        Strategies(game, {"output": _offering(game, wage, slope), "wage": _answering(game)}),
+        slope=float(terms[0][1].sum(axis=0)[0]),
+        effort=float(answer(game, terms[0][1].sum(axis=0), first.c)[0]),
+    )  # fmt: skip
+    best = [one.first_best() for one in employers]
+    paid, effort = np.concatenate([b[0] for b in best]), np.stack([b[1] for b in best])
+    flow = sum(
+        max(one.welfare(b[0], np.zeros((share, game.measured)), b[1]), one.o)
+        for one, b in zip(employers, best, strict=True)
+    )
+    works = [float(one.surplus(b[1])) > one.o for one, b in zip(employers, best, strict=True)]
+    planner = stick(
+        flow, np.nan, exactly, "first best: effort as if it were seen, and full insurance",
+        Strategies(game, {"output": _offering(game, paid, 0.0 * slope), "wage": _working(works, effort)}),
+        effort=float(effort[0, 0]),
+    )  # fmt: skip
+    lowest = min(idle * game.weight, selfish.welfare)
+    facts = {
+        "worker's effort per unit of slope": 1.0 / first.c,
+        "surplus per worker in equilibrium": first.welfare(terms[0][0], terms[0][1]) - first.o,
+        "surplus per worker at first best": float(first.surplus(effort[0])) - first.o,
+    }
+    return References(selfish, planner, planner.welfare - lowest, facts=facts)
+
+
+Seen = Mapping[str, Array]
+
+
+def _offering(game: Employment, wage: Array, slope: Array) -> Callable[[Seen], Mapping[str, Array]]:
+    def strategy(seen: Seen) -> Mapping[str, Array]:
+        return {"wage": wage} | {f"slope_{j + 1}": slope[:, j] for j in range(game.measured)}
+
+    return strategy
+
+
+def _answering(game: Employment) -> Callable[[Seen], Mapping[str, Array]]:
+    def strategy(seen: Seen) -> Mapping[str, Array]:
+        slope = np.stack([seen[f"slope_{j + 1}"] for j in range(game.measured)], axis=-1)
+        c, r = seen["effort_cost"], seen["risk_aversion"]
+        effort = answer(game, slope, c)
+        worth = certainty_equivalent(game, seen["wage"], slope, effort, c, r)
+        accept = (worth >= of(game.outside_option, game.workers) - TIE).astype(np.float64)
+        return {"accept": accept} | {f"effort_{j + 1}": e for j, e in enumerate(np.moveaxis(effort, -1, 0))}
+
+    return strategy
+
+
+def _working(works: list[bool], effort: Array) -> Callable[[Seen], Mapping[str, Array]]:
+    def strategy(seen: Seen) -> Mapping[str, Array]:
+        told = {f"effort_{j + 1}": column for j, column in enumerate(effort.T)}
+        return {"accept": np.array(works, dtype=np.float64)} | told
+
+    return strategy
+
+
+# ---------------------------------------------------------------------- theory, by playing
+
+
+def played(game: Employment, wage: float, slope: float, effort: float) -> tuple[float, float]:
+    """A principal's expected profit and its worker's certainty equivalent, by playing `step`.
+
+    One task, one worker who accepts; each node of a Gauss and Hermite quadrature is one play.
+    """
+    node, weight = np.polynomial.hermite_e.hermegauss(NODES)
+    share, profit, utility = game.principals_per_worker, 0.0, 0.0
+    for shock, chance in zip(node, weight / weight.sum(), strict=True):
+        state = game.initial(Fixed(1, None, game.id))
+        terms = {"wage": np.full((1, share), wage / share), "slope_1": np.full((1, share), slope / share)}
+        work = {"accept": np.ones((1, 1)), "effort_1": np.full((1, 1), effort)}
+        state, _ = game.step(state, {**terms, **work}, Fixed(1, 0.0, game.id))
+        state, outcome = game.step(state, {**terms, **work}, Fixed(1, float(shock), game.id))
+        reward = game.utility(state, outcome, outcome.money)[0]
+        profit += chance * float(reward[0])
+        utility += chance * float(reward[share])
+    r, o = float(np.max(game.risk_aversion)), float(np.max(game.outside_option))
+    return profit, o - float(np.log1p(-r * (utility - o))) / r
+
+
+def vertex(function: Callable[[float], float], at: float, width: float = 0.1) -> float:
+    """Where a parabola through three values of `function` has its top."""
+    low, middle, high = (function(at + d) for d in (-width, 0.0, width))
+    return at - 0.5 * width * (high - low) / (high - 2.0 * middle + low)
+
+
+def theory() -> Iterator[Check]:
+    """The linear contract of Holmström and Milgrom (1987), and its variants."""
+    source = "Holmström and Milgrom (1987)"
+    game = Employment(
+        num_workers=1, risk_aversion=2.0, effort_cost=0.5, noise=(1.5,), max_effort=4.0,
+        wage_levels=None, slope_levels=None, effort_levels=None,
+    )  # fmt: skip
+    reply = vertex(lambda a: played(game, 0.0, 0.4, a)[1], 0.5)
+    yield Check("employment: effort under slope 0.4, c = 0.5", source, 0.8, reply)
+
+    def surplus(slope: float) -> float:  # the wage moves money and nothing else
+        return sum(played(game, 0.0, slope, slope / 0.5))
+
+    slope = vertex(surplus, 0.5)
+    yield Check("employment: slope, r = 2, c = 0.5, variance 1.5", source, 0.4, slope)
+    yield Check("employment: surplus of that contract", source, 0.4, surplus(slope))
+    yield Check("employment: surplus at first best", source, 1.0, sum(played(game, 1.0, 0.0, 2.0)))
+    found = game.references()
+    yield Check("employment: slope of the references", source, 0.4, found.selfish.detail["slope"])
+    yield Check("employment: W of 10 rounds of work", source, 4.0, found.selfish.welfare)
+    source = "Holmström and Milgrom (1991)"
+    two = replace(game, benefit=(1.0, 1.0), noise=(1.0,), rivalry=0.5, intrinsic=1.0, effort_cost=1.0)
+    # (b1 - b2 C12 / C22) / (1 + r s2 (C11 - C12^2 / C22)) with r = 2.
+    yield Check("employment: slope beside a task not measured", source, 0.2, _slope(two))
+    source = "derived: b / (1 + P r c s2)"
+    for share, reference in ((2, 0.25), (4, 1.0 / 7.0)):
+        shared = replace(game, principals_per_worker=share)
+        yield Check(f"employment: sum of slopes of {share} principals", source, reference, _slope(shared))
+
+
+def _slope(game: Employment) -> float:
+    return game.references().selfish.detail["slope"]
