@@ -18,6 +18,7 @@ DILEMMAS: dict[str, str] = {
     "public_goods-v0": "commonweal.envs.public_goods:PublicGoods",
     "appropriation-v0": "commonweal.envs.appropriation:Appropriation",
     "employment-v0": "commonweal.envs.employment:Employment",
+    "holdup-v0": "commonweal.envs.holdup:Holdup",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",
