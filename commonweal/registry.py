@@ -19,6 +19,7 @@ DILEMMAS: dict[str, str] = {
     "appropriation-v0": "commonweal.envs.appropriation:Appropriation",
     "employment-v0": "commonweal.envs.employment:Employment",
     "holdup-v0": "commonweal.envs.holdup:Holdup",
+    "lemons-v0": "commonweal.envs.lemons:Lemons",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",
