@@ -20,6 +20,7 @@ DILEMMAS: dict[str, str] = {
     "employment-v0": "commonweal.envs.employment:Employment",
     "holdup-v0": "commonweal.envs.holdup:Holdup",
     "lemons-v0": "commonweal.envs.lemons:Lemons",
+    "signalling-v0": "commonweal.envs.signalling:Signalling",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",
