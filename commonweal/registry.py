@@ -21,6 +21,7 @@ DILEMMAS: dict[str, str] = {
     "holdup-v0": "commonweal.envs.holdup:Holdup",
     "lemons-v0": "commonweal.envs.lemons:Lemons",
     "signalling-v0": "commonweal.envs.signalling:Signalling",
+    "screening-v0": "commonweal.envs.screening:Screening",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",

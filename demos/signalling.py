@@ -51,7 +51,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.6))
 for (ability, brings), colour in zip(gain.items(), (ORANGE, BLUE), strict=True):
     line(left, [0, 2.4], [1, 1 - 2.4 / ability], colour)
     dots(left, signals, brings, colour)
-label(left, 1.6, -0.6, "unproductive", ORANGE, ha="right", xytext=(-8, -4))
+label(left, 1.6, -0.6, "unproductive", ORANGE, xytext=(22, -2))
 label(left, 1.6, 0.2, "productive", BLUE, xytext=(4, 6))
 left.axhline(0, color=GREY, linewidth=0.8, zorder=0)
 mark(left, 1.0, "least signal\nthat separates", at=0.3, ha="right")

@@ -17,8 +17,8 @@ $$e_H = \delta\, \theta_L (\theta_H - \theta_L) / \kappa ,$$
 with $\delta$ the discount, and a share of what the productive earn is wasted. It alone passes the
 intuitive criterion (Cho and Kreps 1987), so it is the selfish yardstick. Others, in `others`: *pooling* on
 no signal (nobody believes in signals, nothing is wasted), and separating with the most costly signal that
-the productive still send. The planner hires all and nobody signals. If signals cost nothing ($\kappa = 0$) there
-is no separation, and no waste.
+the productive still send. The planner hires all and nobody signals. If signals cost nothing
+($\kappa = 0$) there is no separation, and no waste.
 
 Sources: Spence (1973), Quarterly J. of Economics 87, 355-374; Cho and Kreps (1987), Quarterly J. of
 Economics 102, 179-221. Recalled, not looked up; the equilibria are tested by every deviation.
