@@ -22,6 +22,7 @@ DILEMMAS: dict[str, str] = {
     "lemons-v0": "commonweal.envs.lemons:Lemons",
     "signalling-v0": "commonweal.envs.signalling:Signalling",
     "screening-v0": "commonweal.envs.screening:Screening",
+    "moral_hazard-v0": "commonweal.envs.moral_hazard:MoralHazard",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",
