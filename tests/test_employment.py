@@ -119,7 +119,7 @@ def test_playing_the_rules_gives_their_welfare(parameters):
     game = employment(**parameters)
     found = game.references()
     society = Society(game, num_worlds=2000)
-    for yardstick in (found.selfish, found.planner):
+    for yardstick in (found.selfish, found.planner, *found.others.values()):
         welfare = evaluate(society, scripted(society, yardstick), seed=3).welfare
         assert abs(welfare.mean() - yardstick.welfare) < 4 * welfare.std() / np.sqrt(2000) + 1e-4
     assert found.selfish.welfare < found.planner.welfare
@@ -176,11 +176,12 @@ def test_principals_who_share_the_benefit_offer_weaker_incentives():
     assert [f.selfish.detail["slope"] for f in found] == pytest.approx([1 / 2, 1 / 3, 1 / 4])
     assert found[0].selfish.welfare > found[1].selfish.welfare > found[2].selfish.welfare
     # That nobody makes an acceptable offer is an equilibrium of two principals, not of one.
-    for share, gains in ((1, True), (2, False)):
-        one = Employer(employment(principals_per_worker=share), 1.0, 1.0, 0.0)
-        wage, slope = one.offers()
-        profit = one.profit(wage, slope, -1.0 * (share - 1), np.zeros(1))
-        assert (profit.max() > 0) == gains
+    for levels in ({}, FREE):
+        alone = Employer(employment(**levels), 1.0, 1.0, 0.0)
+        assert alone.gain_over_nothing() == pytest.approx(0.25)
+        nothing = employment(principals_per_worker=2, **levels).references().others["no contract"]
+        assert nothing.epsilon == 0.0
+        assert nothing.welfare == 0.0
 
 
 def test_two_rounds_by_hand():
@@ -227,5 +228,7 @@ def test_refusals():
         employment(rivalry=1.0)
     with pytest.raises(NotExact, match="all or none"):
         employment(wage_levels=None).references()
+    with pytest.raises(NotExact, match="cells"):
+        employment(benefit=(1.0,) * 3, noise=(1.0,) * 3).references()
     with pytest.raises(NotExact, match="slopes"):
         employment(benefit=(5.0,), **FREE).references()

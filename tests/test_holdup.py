@@ -50,7 +50,7 @@ def test_no_deviation_pays_and_the_rules_are_worth_what_is_said(parameters):
         worlds[:, agent] = tried
         assert play(game, worlds)[1].money[:, agent].max() <= own[agent] + 1e-9
     society = Society(game)
-    for yardstick in (found.selfish, found.planner):
+    for yardstick in (found.selfish, found.planner, *found.others.values()):
         welfare = evaluate(society, scripted(society, yardstick)).welfare[0]
         assert welfare == pytest.approx(yardstick.welfare, abs=1e-9)
     draws = np.random.default_rng(0).uniform(0, 2, (4000, n))
@@ -90,6 +90,14 @@ def test_a_contract_that_pays_for_investment_restores_the_first_best():
             step = society.step(actions)
         payoff.append(step.reward["citizens"][0, 0])
     assert levels[np.argmax(payoff)] == pytest.approx(1.0)
+
+
+def test_levels_can_leave_more_than_one_equilibrium():
+    found = holdup(complementarity=0.9, levels=6, max_investment=11.0).references()
+    highest = found.others["highest equilibrium"]
+    assert highest.epsilon == pytest.approx(0.0, abs=1e-12)
+    assert highest.detail["investment"] > found.selfish.detail["investment"]
+    assert highest.welfare > found.selfish.welfare
 
 
 def test_a_round_by_hand():

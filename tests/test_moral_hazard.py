@@ -135,5 +135,7 @@ def test_refusals():
         hazard(probability=((0.5, 0.4), (0.5, 0.5)), toil=(0.0, 0.1))
     with pytest.raises(InvalidParameter, match="toil"):
         hazard(toil=(0.0, 0.1))
+    with pytest.raises(NotExact, match="contracts"):
+        hazard(wage_levels=2000).references()
     with pytest.raises(NotExact, match="continuous"):
         replace(hazard(), risk_aversion=1.0, wage_levels=None).references()

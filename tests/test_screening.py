@@ -138,5 +138,7 @@ def test_refusals():
         screening(high_taste=0.5)
     with pytest.raises(NotExact, match="both or neither"):
         screening(price_levels=None).references()
-    with pytest.raises(NotExact, match="menu"):
+    with pytest.raises(NotExact, match="menus"):
+        screening(quantity_levels=50, price_levels=50).references()
+    with pytest.raises(NotExact, match="menu would"):
         screening(high_taste=4.0, **FREE).references()

@@ -24,7 +24,8 @@ from commonweal.references import Check, Kind, References, Yardstick
 Array = NDArray[np.float64]
 
 TIE = 5e-6  # money below which an offer counts as worth the outside option: observations are single precision
-SCAN = {1: 4001, 2: 161, 3: 31}  # points per slope in the scan of deviations, by measured tasks
+SCAN = {1: 4001, 2: 101, 3: 31}  # points per slope in the scan of deviations, by measured tasks
+CELLS = 30_000_000  # offers times efforts: more would not fit the memory
 NODES = 80  # of the quadrature in `theory`
 
 
@@ -42,11 +43,14 @@ def answer(game: Employment, slope: Array, effort_cost: Array | float) -> Array:
     pull[..., : game.measured] = slope / c[..., None]
     effort = np.full_like(pull, game.intrinsic)
     # One coordinate after the other; the cost is convex, so this ends at the optimum within the range.
-    for _ in range(1 if tasks == 1 else 400):
+    for _ in range(1 if tasks == 1 else 2000):
+        before = effort.copy()
         for j in range(tasks):
             others = (effort - game.intrinsic).sum(axis=-1) - (effort[..., j] - game.intrinsic)
             free = game.intrinsic + pull[..., j] - game.rivalry * others
             effort[..., j] = np.clip(free, 0.0, game.max_effort)
+        if np.abs(effort - before).max(initial=0.0) < 1e-14:
+            break
     return effort
 
 
@@ -100,10 +104,18 @@ class Employer:
         return accepts * (gross - wage - (slope * effort[..., : game.measured]).sum(axis=-1))
 
     def offers(self) -> tuple[Array, Array]:
-        """Every offer on the levels: wages `(G,)` and slopes `(G, K)`."""
+        """Every offer on the levels: wages `(G,)` and slopes `(G, K)`.
+
+        Raises:
+            NotExact: there are too many to try.
+        """
         game = self.game
         assert game.wage_levels
         assert game.slope_levels
+        efforts = (game.effort_levels or 1) ** len(game.benefit)
+        cells = game.wage_levels * game.slope_levels**game.measured * efforts
+        if cells > CELLS:
+            raise NotExact(f"offers and efforts have {cells} cells; allowed: {CELLS}, or continuous columns")
         slopes = _grid(0.0, game.max_slope, game.slope_levels, game.measured)
         wages = np.linspace(-game.max_wage, game.max_wage, game.wage_levels)
         return np.tile(wages, len(slopes)), np.repeat(slopes, len(wages), axis=0)
@@ -202,6 +214,18 @@ class Employer:
                 break
         return wage, slope, max(best(wage, slope, p)[1] for p in range(share))
 
+    def gain_over_nothing(self) -> float:
+        """What a principal gains by a good offer when the others' offers are as bad as can be."""
+        game, others = self.game, self.game.principals_per_worker - 1
+        others_wage, nothing = -game.max_wage * others, np.zeros(game.measured)
+        if game.wage_levels:
+            wage, slope = self.offers()
+        else:
+            slope = _grid(0.0, game.max_slope, SCAN[game.measured], game.measured)
+            wage = np.clip(self.o - self.value(np.full(len(slope), others_wage), slope), -game.max_wage, None)
+            wage, slope = wage[wage <= game.max_wage], slope[wage <= game.max_wage]
+        return float(self.profit(wage, slope, others_wage, nothing).max(initial=0.0))
+
     def first_best(self) -> tuple[Array, Array]:
         """Wage `(P,)` without slopes, and the effort `(tasks,)`, that maximise W."""
         game, share = self.game, self.game.principals_per_worker
@@ -261,10 +285,9 @@ def references(game: Employment) -> References:
     flow = sum(one.welfare(t[0], t[1]) for one, t in zip(employers, terms, strict=True))
     exactly: Kind = "closed form" if discrete == {False} else "dynamic programming"
     kind: Kind = exactly if gain < 1e-6 else "best known"
-    accepted = "" if share == 1 else "; that nobody makes an acceptable offer is another"
     first = employers[0]
     selfish = stick(
-        flow, gain, kind, f"subgame-perfect terms in every round{accepted}",
+        flow, gain, kind, "subgame-perfect terms in every round at which workers are employed",
         Strategies(game, {"output": _offering(game, wage, slope), "wage": _answering(game)}),
         slope=float(terms[0][1].sum(axis=0)[0]),
         effort=float(answer(game, terms[0][1].sum(axis=0), first.c)[0]),
@@ -281,13 +304,21 @@ def references(game: Employment) -> References:
         Strategies(game, {"output": _offering(game, paid, 0.0 * slope), "wage": _working(works, effort)}),
         effort=float(effort[0, 0]),
     )  # fmt: skip
+    others = {}
+    if share > 1:
+        bad = np.full_like(wage, -game.max_wage)
+        gain = max(one.gain_over_nothing() for one in employers)
+        others["no contract"] = stick(
+            idle, gain, exactly if gain < 1e-6 else "best known", "nobody makes an acceptable offer",
+            Strategies(game, {"output": _offering(game, bad, 0.0 * slope), "wage": _answering(game)}),
+        )  # fmt: skip
     lowest = min(idle * game.weight, selfish.welfare)
     facts = {
         "worker's effort per unit of slope": 1.0 / first.c,
         "surplus per worker in equilibrium": first.welfare(terms[0][0], terms[0][1]) - first.o,
         "surplus per worker at first best": float(first.surplus(effort[0])) - first.o,
     }
-    return References(selfish, planner, planner.welfare - lowest, facts=facts)
+    return References(selfish, planner, planner.welfare - lowest, others=others, facts=facts)
 
 
 Seen = Mapping[str, Array]

@@ -186,9 +186,11 @@ class Holdup(RepeatedGame):
             best[agent] = choices[payoff.argmax()]
         return gains, best
 
-    def _lowest_equilibrium(self) -> Array:
-        """Best replies from no investment at all; they rise (complements), so this ends at the lowest."""
-        investment = np.zeros((1, 2 * self.num_pairs))
+    def _replies_from(self, start: float) -> Array:
+        """Where best replies end: as investments are complements, at the lowest equilibrium from 0 and
+        at the highest from the largest investment.
+        """
+        investment = np.full((1, 2 * self.num_pairs), start)
         while True:
             gains, best = self._gains(investment)
             if (gains < 1e-12).all():
@@ -216,9 +218,12 @@ class Holdup(RepeatedGame):
             detail = {"investment": float(investment.mean())}
             return Yardstick(welfare, kind, 0.0, self.weight * gain, selection, rule, detail)
 
-        nash = self._lowest_equilibrium() if discrete else self._best(planned=False)
+        nash = self._replies_from(0.0) if discrete else self._best(planned=False)
         which = "lowest equilibrium of the levels, in every round" if discrete else "the only equilibrium"
-        selfish = stick(nash, which, equilibrium=True)
+        selfish, others = stick(nash, which, equilibrium=True), {}
+        highest = self._replies_from(self.max_investment) if discrete else nash
+        if not np.allclose(highest, nash):
+            others["highest equilibrium"] = stick(highest, "highest of the levels", equilibrium=True)
         planned = self._planned() if discrete else planned
         planner = stick(planned, "maximum of the sum", equilibrium=False)
         nothing = stick(np.zeros_like(nash), "", equilibrium=False)
@@ -227,7 +232,7 @@ class Holdup(RepeatedGame):
             "investment of the planner": float(planned.mean()),
         }
         low = min(nothing.welfare, selfish.welfare)
-        return References(selfish, planner, planner.welfare - low, facts=facts)
+        return References(selfish, planner, planner.welfare - low, others=others, facts=facts)
 
     @classmethod
     def theory(cls) -> Iterable[Check]:

@@ -51,6 +51,7 @@ from commonweal.references import Check, Kind, References, Yardstick
 from commonweal.spaces import Action, Bounds, Choice, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
+MOST = 1_000_000  # contracts tried one by one
 TIE = 5e-6  # money within which efforts are equally good: observations are single precision
 
 
@@ -236,8 +237,15 @@ class MoralHazard(RepeatedGame):
         return np.asarray(found.x, dtype=np.float64) if found.success else None
 
     def contracts(self) -> Array:
-        """All contracts on the levels, `(G, K)`."""
+        """All contracts on the levels, `(G, K)`.
+
+        Raises:
+            NotExact: there are too many to try.
+        """
         assert self.wage_levels
+        number = self.wage_levels ** len(self.value)
+        if number > MOST:
+            raise NotExact(f"there are {number} contracts; allowed: {MOST}, or wage_levels=None")
         levels = np.linspace(self.min_wage, self.max_wage, self.wage_levels)
         return np.array(list(product(levels, repeat=len(self.value))))
 

@@ -15,8 +15,8 @@ and the low type less than efficient, so that its item does not tempt the high t
 $$q_L = \frac1c \max\Bigl(0,\; \theta_L - \frac{\lambda}{1 - \lambda} (\theta_H - \theta_L)\Bigr), \quad
 t_L = \theta_L q_L, \quad t_H = \theta_H q_H - (\theta_H - \theta_L)\, q_L .$$
 
-The planner sells each type $\theta / c$; what is lost is $(1 - \lambda)\, \tfrac12 c\, (\theta_L / c - q_L)^2$ a
-sale. If the types are equal, or the seller could see them, nothing is lost.
+The planner sells each type $\theta / c$; what is lost a sale is
+$(1 - \lambda)\, \tfrac12 c\, (\theta_L / c - q_L)^2$. If the types are equal, or the seller could see them, nothing is lost.
 
 Sources: Mussa and Rosen (1978), J. Economic Theory 18, 301-317; Maskin and Riley (1984), RAND J.
 Economics 15, 171-196. Recalled, not looked up; the menu is tested against a numerical optimiser, against
@@ -46,6 +46,7 @@ Array = NDArray[np.float64]
 
 ITEMS = ("nothing", "first", "second")
 COLUMNS = ("quantity_1", "price_1", "quantity_2", "price_2")
+MOST = 2_000_000  # menus tried one by one
 TIE = 5e-6  # money within which two items are equally good: observations are single precision
 
 
@@ -229,6 +230,9 @@ class Screening(RepeatedGame):
     def _menus(self) -> Array:
         assert self.quantity_levels
         assert self.price_levels
+        number = (self.quantity_levels * self.price_levels) ** 2 // 2
+        if number > MOST:
+            raise NotExact(f"there are {number} menus; allowed: {MOST}, or continuous columns")
         quantities = np.linspace(0.0, self.max_quantity, self.quantity_levels)
         prices = np.linspace(0.0, self.max_price, self.price_levels)
         items = np.array([(q, p) for q in quantities for p in prices])
