@@ -280,6 +280,12 @@ class Labour(Dilemma):
         found = economy.optimum()
         for i, (reference, ours) in enumerate(zip(finite_rates(economy), found.marginal_rates, strict=True)):
             yield Check(f"labour: optimal marginal rate of citizen {i + 1}", source, reference, ours, 1e-5)
+        # With utility linear in money incomes fall alike, so that the mean weight of income is constant.
+        income = economy.alone()
+        mean = float((economy.weight * income).sum() / income.sum())
+        source = "Piketty and Saez (2013), recalled"
+        yield Check("labour: best flat rate (1 - g) / (1 - g + e)", source, (1 - mean) / (1.25 - mean),
+                    economy.best_linear()[0], 1e-5)  # fmt: skip
         default = cls(levels=None, periods=1)
         top = default.economy().optimum()
         yield Check("labour: no distortion at the top", "Sadka (1976), Seade (1977), recalled", 0.0,

@@ -16,7 +16,8 @@ $$q_L = \frac1c \max\Bigl(0,\; \theta_L - \frac{\lambda}{1 - \lambda} (\theta_H 
 t_L = \theta_L q_L, \quad t_H = \theta_H q_H - (\theta_H - \theta_L)\, q_L .$$
 
 The planner sells each type $\theta / c$; what is lost a sale is
-$(1 - \lambda)\, \tfrac12 c\, (\theta_L / c - q_L)^2$. If the types are equal, or the seller could see them, nothing is lost.
+$(1 - \lambda)\, \tfrac12 c\, (\theta_L / c - q_L)^2$. If the types are equal, or the seller could see
+them, nothing is lost.
 
 Sources: Mussa and Rosen (1978), J. Economic Theory 18, 301-317; Maskin and Riley (1984), RAND J.
 Economics 15, 171-196. Recalled, not looked up; the menu is tested against a numerical optimiser, against
