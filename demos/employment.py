@@ -16,7 +16,7 @@ import numpy as np
 from style import BLUE, GREEN, GREY, ORANGE, dots, label, line
 
 from commonweal import make
-from commonweal.envs.contracting import played
+from commonweal.envs.contract_yardsticks import played
 
 # %%
 # Left: the surplus of one principal and its worker under each slope, played at the nodes of a

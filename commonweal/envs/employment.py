@@ -266,15 +266,15 @@ class Employment(RepeatedGame):
         return limited
 
     def references(self) -> References:
-        """Subgame-perfect contracts and the first best; see `envs.contracting`."""
-        from commonweal.envs.contracting import references  # it reads this class
+        """Subgame-perfect contracts and the first best; see `envs.contract_yardsticks`."""
+        from commonweal.envs.contract_yardsticks import references  # it reads this class
 
         return references(self)
 
     @classmethod
     def theory(cls) -> Iterable[Check]:
-        """Textbook contracts, by playing them; see `envs.contracting`."""
-        from commonweal.envs.contracting import theory
+        """Textbook contracts, by playing them; see `envs.contract_yardsticks`."""
+        from commonweal.envs.contract_yardsticks import theory
 
         return theory()
 
