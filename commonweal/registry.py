@@ -19,6 +19,7 @@ DILEMMAS: dict[str, str] = {
     "appropriation-v0": "commonweal.envs.appropriation:Appropriation",
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
+    "exchange-v0": "commonweal.envs.exchange:Exchange",
     "auction-v0": "commonweal.envs.auction:Auction",
 }
 
