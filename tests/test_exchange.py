@@ -64,23 +64,23 @@ def test_equilibria_clear_and_are_efficient():
         assert marginal / marginal[-1] == pytest.approx(np.tile(price[:, None], len(bundle)), rel=1e-5)
 
 
-def test_an_optimiser_finds_no_improvement():
-    for economy in economies(3):
-        n, goods = economy.endowment.shape
-        price = economy.equilibrium()
-        bundle = economy.demand(price, economy.income(price))
-        floor, total = economy.utility(bundle), economy.endowment.sum(axis=0)
-        start = np.append((0.9 * bundle + 0.1 * total / n).ravel(), -1.0)
-        constraints = [
-            {"type": "eq", "fun": lambda x: x[:-1].reshape(n, goods).sum(axis=0) - total},
-            {"type": "ineq", "fun": lambda x: economy.utility(x[:-1].reshape(n, goods)) / floor - 1 - x[-1]},
-        ]
-        bounds = [(1e-6, None)] * (n * goods) + [(-2.0, 2.0)]
-        found = minimize(
-            lambda x: -x[-1], start, bounds=bounds, constraints=constraints, options={"maxiter": 500}
-        )
-        assert found.x[-1] > -1e-3  # it comes back to the equilibrium
-        assert found.x[-1] < 1e-5  # and no further
+@pytest.mark.parametrize("economy", list(economies(3)))
+def test_an_optimiser_finds_no_improvement(economy):
+    n, goods = economy.endowment.shape
+    price = economy.equilibrium()
+    bundle = economy.demand(price, economy.income(price))
+    floor, total = economy.utility(bundle), economy.endowment.sum(axis=0)
+    start = np.append((0.9 * bundle + 0.1 * total / n).ravel(), -1.0)
+    constraints = [
+        {"type": "eq", "fun": lambda x: x[:-1].reshape(n, goods).sum(axis=0) - total},
+        {"type": "ineq", "fun": lambda x: economy.utility(x[:-1].reshape(n, goods)) / floor - 1 - x[-1]},
+    ]
+    bounds = [(1e-6, None)] * (n * goods) + [(-2.0, 2.0)]
+    found = minimize(
+        lambda x: -x[-1], start, bounds=bounds, constraints=constraints, options={"maxiter": 500}
+    )
+    assert found.x[-1] > -1e-3  # it comes back to the equilibrium
+    assert found.x[-1] < 1e-5  # and no further
 
 
 def test_second_welfare_theorem():
