@@ -21,6 +21,7 @@ DILEMMAS: dict[str, str] = {
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "exchange-v0": "commonweal.envs.exchange:Exchange",
     "auction-v0": "commonweal.envs.auction:Auction",
+    "multi_unit_auction-v0": "commonweal.envs.multi_unit_auction:MultiUnitAuction",
 }
 
 INSTITUTIONS: dict[str, str] = {

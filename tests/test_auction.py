@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from commonweal import Society, make
+from commonweal.envs.auction import Auction
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.random import Streams, world_seeds
 
@@ -138,3 +139,20 @@ def test_refusals():
         make("auction-v0", units=5)
     with pytest.raises(NotExact, match="alike"):
         make("auction-v0", num_agents=2, highest_value=(1.0, 2.0)).references()
+
+
+def test_theory():
+    checks = list(Auction.theory())
+    assert len(checks) == 18
+    for check in checks:
+        assert check.passed, check
+
+
+def test_no_play_beats_the_planner_and_a_reserve_wastes():
+    auction, rng = make("auction-v0", bid_levels=None), np.random.default_rng(0)
+    society = Society(auction, num_worlds=500)
+    for _ in range(9):
+        best = society.state.value.max(axis=1)
+        assert (society.step({"bidders": rng.random((500, 5, 1))}).welfare <= best + 1e-12).all()
+    kept = continuous(reserve=0.5).references()
+    assert kept.gap == pytest.approx(10 * 5 / 6 * 0.5**6)  # unsold where all values are below one half

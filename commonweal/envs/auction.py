@@ -29,7 +29,7 @@ Sources: Vickrey (1961), J. Finance 16, 8-37; Myerson (1981), Mathematics of Ope
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -43,12 +43,13 @@ from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
-from commonweal.random import Streams
-from commonweal.references import References, Rule, Yardstick
+from commonweal.random import Streams, world_seeds
+from commonweal.references import Check, References, Rule, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
 PRICING = ("first-price", "second-price", "all-pay")
+AUCTIONS = 50_000  # played for a mean in `theory`
 VALUES = 2000  # midpoints of the values' distribution in a numerical best response
 
 
@@ -271,15 +272,19 @@ class Auction(RepeatedGame):
             self._bidding(), {"revenue": revenue, "entry value": self.entry_value()},
         )  # fmt: skip
         planner = Yardstick(planned, "closed form", selection="the highest values win")
+        return References(selfish, planner, planned, facts=self.facts())
+
+    def facts(self) -> Mapping[str, float]:
+        """Textbook numbers of the symmetric equilibrium of continuous bids."""
+        h, _ = self._symmetric()
         best = float(self._beaten(np.asarray(0.5))) if self.pricing == "all-pay" else 1.0
-        facts = {
-            "revenue": self._revenue(entry),
+        return {
+            "revenue": self._revenue(self.entry_value() / h),
             "best entry value": h / 2,
             "best reserve price": 0.5 * h * best,
             "revenue at the best reserve price": self._revenue(0.5),
             "bid of the highest value": float(self.equilibrium_bid(np.asarray(h))),
         }
-        return References(selfish, planner, planned, facts=facts)
 
     def _revenue(self, entry: float) -> float:
         """Expected revenue of an auction if values above `entry` (share of h) take part."""
@@ -312,3 +317,35 @@ class Auction(RepeatedGame):
             return {"bid": np.rint(bid / step) if step else bid}
 
         return rule
+
+    @classmethod
+    def theory(cls) -> Iterable[Check]:
+        """Revenue of every pricing, in closed form and played; Myerson's reserve; best replies."""
+        source = "Vickrey (1961)"
+        for n, revenue in ((2, 1.0 / 3.0), (5, 2.0 / 3.0)):
+            for pricing in PRICING:
+                auction = cls(num_agents=n, pricing=pricing, bid_levels=None)  # type: ignore[arg-type]
+                found, name = auction.references(), f"{pricing} auction, N = {n}"
+                yield Check(f"{name}: revenue", source, revenue, found.selfish.detail["revenue"])
+                paid = auction._played_revenue()
+                bound = 3.0 * float(paid.std()) / math.sqrt(AUCTIONS)
+                yield Check(f"{name}: revenue, played", source, revenue, float(paid.mean()), bound)
+            first = cls(num_agents=n, bid_levels=None)
+            bid = float(first.equilibrium_bid(np.asarray(0.8)))
+            yield Check(f"first-price auction, N = {n}: bid of 0.8", source, 0.8 * (n - 1) / n, bid)
+            middle = (np.arange(VALUES) + 0.5) / VALUES
+            gain = first.best_response_gain(first.equilibrium_bid(middle))
+            yield Check(f"first-price auction, N = {n}: gain of the best reply", source, 0.0, gain, 3e-5)
+        reserves = np.linspace(0.0, 1.0, 1001)
+        earned = [cls(num_agents=2, reserve=r, bid_levels=None).facts()["revenue"] for r in reserves.tolist()]
+        source, best = "Myerson (1981)", float(reserves[int(np.argmax(earned))])
+        yield Check("auction, N = 2: best reserve price, of all thousandths", source, 0.5, best)
+        yield Check("auction, N = 2: revenue at it", source, 5.0 / 12.0, max(earned))
+
+    def _played_revenue(self) -> Array:
+        """Revenue of auctions in which all bid as in equilibrium, `(B,)`."""
+        rng = Streams(world_seeds(0, AUCTIONS), 0)
+        state = self.initial(rng)
+        _, outcome = self.step(state, {"bid": self.equilibrium_bid(state.value)}, rng.begin(1, 0))
+        assert outcome.outside is not None
+        return outcome.outside
