@@ -20,6 +20,7 @@ DILEMMAS: dict[str, str] = {
     "labour-v0": "commonweal.envs.labour:Labour",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "exchange-v0": "commonweal.envs.exchange:Exchange",
+    "production-v0": "commonweal.envs.production:Production",
     "auction-v0": "commonweal.envs.auction:Auction",
     "multi_unit_auction-v0": "commonweal.envs.multi_unit_auction:MultiUnitAuction",
 }
