@@ -221,7 +221,13 @@ def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
     return _corrective(json.dumps(registry.describe(dilemma), sort_keys=True), base)
 
 
-def references(dilemma: Dilemma, bases: tuple[str, ...] = ("extraction",)) -> References:
-    """The dilemma's references with the corrective tax on each base filled in."""
+def references(dilemma: Dilemma, bases: tuple[str, ...] | None = None) -> References:
+    """The dilemma's references with the corrective tax on each base filled in.
+
+    By default on `extraction` where there is such conduct, beside what the dilemma tells itself.
+    """
+    found = dilemma.references()
+    if bases is None:
+        bases = ("extraction",) if "extraction" in dilemma.conducts else ()
     taxes: Mapping[str, Yardstick] = {base: corrective_tax(dilemma, base) for base in bases}
-    return replace(dilemma.references(), corrective=taxes)
+    return replace(found, corrective={**found.corrective, **taxes})
