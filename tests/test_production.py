@@ -132,6 +132,30 @@ def test_a_tax_on_harm_overshoots_where_firms_move_the_price():
     assert game.references().selfish.welfare < taxed.welfare < game.references().planner.welfare
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_firms_that_bear_damage_take_their_own_part_into_account(share):
+    game = production(damage_share=share, levels=None)
+    found = game.references()
+    assert game.output("Cournot") == pytest.approx(np.full(4, (18 - share * 13 / 4) / 6))
+    assert found.selfish.epsilon < 1e-9
+    assert found.corrective["emission"].detail["rate"] == pytest.approx(13 - share * 13 / 4 - 1, abs=1e-6)
+    assert found.planner.welfare == pytest.approx(production(levels=None).references().planner.welfare)
+    takers = game.output("price takers", found.facts["corrective tax among price takers"])
+    assert takers == pytest.approx(game.output("planner"))
+    # Less damage would do the firms good, too: here it is their own dilemma.
+    output = np.array([[3.0] * 4, [1.0] * 4])
+    profit, borne = game.profit(output), game.profit(output) - game.payoff(output)
+    assert borne[0] == pytest.approx(np.full(4, share * 13 * 12 / 4))
+    assert profit[0, 0] == pytest.approx(profit[1, 0])
+    rng = Streams(world_seeds(0, 2), 0)
+    following, outcome = game.step(game.initial(rng), {"output": output}, rng)
+    harm = game.harm(None, {}, outcome, following)
+    one = output.copy()
+    one[0, 0] = 0.0  # what the others and the citizens would lose less
+    less = game.damage(output) - game.damage(one)
+    assert harm[0, 0] == pytest.approx(less[0, 0] * (1 - share / 4))
+
+
 def test_market_power_can_be_the_greater_wrong():
     mild = production(marginal_damage=1.0, num_agents=2, max_output=20.0, levels=None)
     assert mild.corrective_tax() == pytest.approx(1.0 - mild.output("planner")[0], abs=1e-5)
@@ -146,6 +170,18 @@ def test_one_rate_cannot_mend_unlike_markups():
     rates = np.linspace(-5, 25, 301)
     best = max(game.weight * game.welfare(game.output("Cournot", rate)[None])[0] for rate in rates)
     assert best <= corrected + 1e-9
+
+
+def test_a_cartel_mends_it_in_part():
+    """Firms that maximise the sum of their profits make 2 each: less than Cournot's 3, more than 1."""
+    game = production()
+    each = np.linspace(0, 6, 31)
+    output = np.repeat(each[:, None], 4, axis=1)
+    best = game.profit(output).sum(axis=1).argmax()
+    assert each[best] == pytest.approx(2.0)
+    found, worth = game.references(), game.weight * game.welfare(output)[best]
+    assert found.selfish.welfare < worth < found.planner.welfare
+    assert found.efficiency(worth) == pytest.approx(0.75)
 
 
 def test_many_firms_come_near_price_takers():
@@ -171,7 +207,7 @@ def test_theory():
 def test_refusals():
     with pytest.raises(InvalidParameter, match="demand_slope"):
         production(demand_slope=0.0)
-    with pytest.raises(NotExact, match="one market"):
-        production(choke_price=(20.0, 20.0, 20.0, 10.0)).references()
+    with pytest.raises(InvalidParameter, match="share one market"):
+        production(choke_price=(20.0, 20.0, 20.0, 10.0))
     with pytest.raises(NotExact, match="per world"):
         production(marginal_damage=np.array([1.0, 2.0])).references()

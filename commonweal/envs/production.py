@@ -1,13 +1,16 @@
 r"""`production-v0`: firms compete in quantities, and what they make pollutes.
 
 Each of N firms makes $q_i$ at cost $c_i q_i + \tfrac12 k_i q_i^2$ and emits $e_i q_i$. All sell at the price
-$p = \max(a - b Q, 0)$ of the sum Q, and citizens outside bear the damage $d$ per unit emitted:
+$p = \max(a - b Q, 0)$ of the sum Q. A unit emitted does the damage $d$, of which the share $s$ falls on the
+firms in equal parts and the rest on citizens outside:
 
 $$\pi_i = p\, q_i - c_i q_i - \tfrac12 k_i q_i^2, \qquad
 W = \sum_i \pi_i + \underbrace{\int_0^Q (P(x) - p)\,dx}_{\text{consumers' surplus}} - d \sum_i e_i q_i .$$
 
 W counts the firms' profits, and of those who are no agents the consumers' surplus and, with minus, the
-damage; a unit of money counts the same whoever has it.
+damage; a unit of money counts the same whoever has it. A firm is paid $\pi_i$ less its part of the damage.
+By default it bears none (s = 0), and what firms could agree on among themselves, a cartel, mends the wrong
+only in part, by selling less.
 
 Two wrongs stand against each other: emission is free, which makes output too large, and a firm that moves
 the price sells too little. For firms alike
@@ -16,11 +19,13 @@ $$q^{\text{planner}} = \frac{a - c - d e}{b N + k}, \qquad
 q^{\text{Cournot}} = \frac{a - c - \tau e}{b (N + 1) + k}, \qquad
 q^{\text{price takers}} = \frac{a - c - \tau e}{b N + k}$$
 
-at a tax $\tau$ per unit emitted. The tax that restores the planner's output is the marginal damage $d$ among
-price takers (Pigou), and $d - b q^{\text{planner}} / e$ in Cournot's case: below it, by the markup that
-restrains output already, and negative (a subsidy) where market power is the greater wrong (Buchanan).
+at a tax $\tau$ per unit emitted, to which the own part of the damage, $s d / N$, is added. The tax that
+restores the planner's output is the marginal damage to others $d (1 - s/N)$ among price takers (Pigou). In
+Cournot's case it is less by $b q^{\text{planner}} / e$, the markup that restrains output already, and
+negative (a subsidy) where market power is the greater wrong (Buchanan).
 
-`harm` is the damage $d e_i q_i$; a rival's lower price and a consumer's are pecuniary and no harm.
+`harm` is the damage to all others, $d e_i q_i (1 - s/N)$; a rival's lower price and a consumer's are
+pecuniary and no harm.
 
 Sources: Cournot (1838), Recherches sur les principes mathématiques de la théorie des richesses, chapter 7;
 Pigou (1920), The Economics of Welfare; Buchanan (1969), American Economic Review 59, 174-177 (recalled). The
@@ -43,7 +48,7 @@ from scipy.optimize import lsq_linear, minimize_scalar
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.best_replies import largest_gain, settle
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
-from commonweal.errors import NotExact
+from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
@@ -64,7 +69,8 @@ class Production(RepeatedGame):
         unit_cost: c, money per unit made.
         cost_slope: k, by which the cost of a further unit rises with each unit made.
         emission_intensity: e, emission per unit made.
-        marginal_damage: d, money lost to citizens outside per unit emitted.
+        marginal_damage: d, money lost per unit emitted.
+        damage_share: s, share of the damage that falls on the firms, in equal parts.
         max_output: most that a firm can make in a round.
         levels: levels of output from 0 to the most; None: continuous.
         rounds: rounds of the game.
@@ -86,6 +92,7 @@ class Production(RepeatedGame):
     cost_slope: Parameter = 1.0
     emission_intensity: Parameter = 1.0
     marginal_damage: Parameter = 13.0
+    damage_share: Parameter = 0.0
     max_output: float = 6.0
     levels: int | None = 31
 
@@ -97,6 +104,11 @@ class Production(RepeatedGame):
             check(f"Production.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
         for name in ("unit_cost", "cost_slope", "emission_intensity", "marginal_damage"):
             check(f"Production.{name}", getattr(self, name), 0.0, math.inf)
+        check("Production.damage_share", self.damage_share, 0.0, 1.0)
+        for name in ("choke_price", "demand_slope", "damage_share"):
+            value = getattr(self, name)
+            shared = not isinstance(value, np.ndarray) or value.shape[1] == 1
+            require(shared, f"Production.{name}", value, "one value in a world, since all share one market")
 
     def actions(self) -> list[Action]:
         """Output."""
@@ -105,26 +117,35 @@ class Production(RepeatedGame):
     def step(self, state: RoundState, play: Play, rng: Streams) -> tuple[RoundState, Outcome]:
         """One round."""
         output = play["output"]
-        profit, outside = self.profit(output), self.outside(output)
         emission = self.emission_intensity * output
         following = RoundState(state.round + 1.0)
-        conduct = {"output": output, "emission": emission, "income": profit}
-        return following, Outcome(profit, conduct, self.over(following), outside=outside)
+        conduct = {"output": output, "emission": emission, "income": self.profit(output)}
+        outside = self.outside(output)
+        return following, Outcome(self.payoff(output), conduct, self.over(following), outside=outside)
 
     def profit(self, output: Array) -> Array:
         """Money `(B, N)` from output `(B, N)`."""
         price = np.maximum(self.choke_price - self.demand_slope * output.sum(axis=1, keepdims=True), 0.0)
         return output * (price - self.unit_cost - 0.5 * self.cost_slope * output)
 
+    def damage(self, output: Array) -> Array:
+        """Of all emissions, money, `(B, 1)`."""
+        each = self.marginal_damage * self.emission_intensity * output
+        return np.asarray(each.sum(axis=1, keepdims=True))
+
+    def payoff(self, output: Array) -> Array:
+        """Profit less the part of the damage that a firm bears, `(B, N)`."""
+        return self.profit(output) - self.damage_share * self.damage(output) / self.num_agents
+
     def outside(self, output: Array) -> Array:
-        """Consumers' surplus less the damage of emissions, `(B,)`."""
+        """Consumers' surplus less the damage to citizens outside, `(B,)`."""
         bought = np.minimum(output.sum(axis=1, keepdims=True), self.choke_price / self.demand_slope)
-        damage = (self.marginal_damage * self.emission_intensity * output).sum(axis=1)
-        return np.asarray((0.5 * self.demand_slope * bought**2)[:, 0] - damage)
+        borne = (1.0 - self.damage_share) * self.damage(output)
+        return np.asarray((0.5 * self.demand_slope * bought**2 - borne)[:, 0])
 
     def welfare(self, output: Array) -> Array:
         """W of a round, `(B,)`, from output `(B, N)`."""
-        return np.asarray(self.profit(output).sum(axis=1) + self.outside(output))
+        return np.asarray(self.payoff(output).sum(axis=1) + self.outside(output))
 
     def limit(self, state: RoundState, play: Play, bounds: Bounds) -> Play:
         """Change output to what the bounds on output and emission allow."""
@@ -138,8 +159,9 @@ class Production(RepeatedGame):
         return {**play, "output": np.clip(output, 0.0, self.max_output)}
 
     def harm(self, state: RoundState, play: Play, outcome: Outcome, following: RoundState) -> Array:
-        """Damage of the own emissions."""
-        return self.marginal_damage * outcome.conduct["emission"]
+        """Damage of the own emissions to all others, firms and citizens."""
+        others = 1.0 - self.damage_share / self.num_agents
+        return self.marginal_damage * outcome.conduct["emission"] * others
 
     # ------------------------------------------------------------------ yardsticks
 
@@ -159,10 +181,9 @@ class Production(RepeatedGame):
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray) and value.shape[0] > 1:
                 raise NotExact(f"Production.{name} has {value.shape[0]} values; allowed: not one per world")
-        if np.size(self.choke_price) > 1 or np.size(self.demand_slope) > 1:
-            raise NotExact("all sell in one market; allowed: one choke_price and one demand_slope")
         b, n = float(np.max(self.demand_slope)), self.num_agents
-        charge: float | Array = self._firms("marginal_damage") if conduct == "planner" else tax
+        damage = self._firms("marginal_damage")
+        charge = damage if conduct == "planner" else tax + float(np.max(self.damage_share)) * damage / n
         margin = float(np.max(self.choke_price)) - self._firms("unit_cost")
         margin = margin - charge * self._firms("emission_intensity")
         slope = b * np.ones((n, n)) + np.diag(np.maximum(self._firms("cost_slope"), FLAT))
@@ -178,7 +199,7 @@ class Production(RepeatedGame):
         """Cournot's equilibrium, the planner, the best tax on emission; what price takers would do.
 
         Raises:
-            NotExact: a parameter differs by world, or firms sell in different markets.
+            NotExact: a parameter differs by world.
         """
         return _references(json.dumps(self.to_dict(), sort_keys=True))
 
@@ -238,7 +259,7 @@ def _references(parameters: str) -> References:
         if not game.levels:
             return output
         nearest = levels[np.rint(output / levels[1]).astype(np.intp), 0]
-        objective = (lambda acts: game.profit(acts[..., 0])) if selfish else everyone
+        objective = (lambda acts: game.payoff(acts[..., 0])) if selfish else everyone
         return settle(objective, nearest[:, None], levels)[0][:, 0]
 
     def stick(output: Array, selection: str) -> Yardstick:
@@ -248,7 +269,7 @@ def _references(parameters: str) -> References:
 
     where = "at levels where nobody gains" if game.levels else "the only one"
     nash = at_levels(game.output("Cournot"), selfish=True)
-    gain = largest_gain(lambda acts: game.profit(acts[..., 0]), nash[:, None], levels)
+    gain = largest_gain(lambda acts: game.payoff(acts[..., 0]), nash[:, None], levels)
     selfish = replace(
         stick(nash, f"Cournot's equilibrium of every round, {where}"), epsilon=game.weight * gain
     )
@@ -260,10 +281,11 @@ def _references(parameters: str) -> References:
     taxed = stick(game.output("Cournot", rate), "the best tax per unit emitted, continuous output")
     taxed = replace(taxed, rule=None, epsilon=0.0, detail={**taxed.detail, "rate": rate})
     takers = game.output("price takers")
+    others = 1.0 - float(np.max(game.damage_share)) / n
     facts = {
         "output of price takers": float(takers.sum()),
         "W of price takers in a round": float(game.welfare(takers[None])[0]),
-        "corrective tax among price takers": float(game._firms("marginal_damage").max()),
+        "corrective tax among price takers": float(np.max(game.marginal_damage)) * others,
         "corrective tax in Cournot's equilibrium": rate,
     }
     constant = game.weight * game.welfare(np.repeat(levels, n, axis=1))
