@@ -7,8 +7,8 @@ unit may set the price of the first, so bidding nothing for it pays most whateve
 unit for nothing, and a fifteenth of the highest possible value is lost on average. Under the rule of Vickrey,
 Clarke and Groves true bids are best, nothing is lost and the seller gets 3/5.
 
-**Source.** Vickrey (1961), J. Finance 16, 8-37; Engelbrecht-Wiggans and Kahn (1998), Economic Theory 12,
-227-258 (recalled); the numbers are derived in the dilemma's page.
+**Source.** Vickrey (1961), J. Finance 16, 8-37; Noussair (1995), Economic Theory 5, 337-351, on demand
+reduction. The numbers are derived in the dilemma's page.
 """
 
 import matplotlib.pyplot as plt

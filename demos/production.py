@@ -7,7 +7,7 @@ more. Among price takers a tax of the marginal damage, 13, restores the planner'
 it is 12, since their market power restrains output already. At 13 they make too little.
 
 **Source.** Cournot (1838); Pigou (1920), The Economics of Welfare; Buchanan (1969), American Economic
-Review 59, 174-177 (recalled).
+Review 59, 174-177.
 """
 
 import matplotlib.pyplot as plt

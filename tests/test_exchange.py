@@ -271,6 +271,16 @@ def test_price_takers_arm_alike_and_the_poor_gain_on_the_rich():
         price_takers_arms(exchange(endowments=((9.0, 9.0), (1.0, 1.0))))
 
 
+def test_where_arms_decide_all_some_fight_and_others_do_not():
+    game = exchange(num_agents=8, decisiveness=2.0)
+    found = game.references().selfish
+    assert found.epsilon == 0.0
+    assert set(found.rule.values["fight"].ravel().tolist()) == {0.0, 1.0}
+    with pytest.raises(NotExact, match="decisiveness"):
+        price_takers_arms(game)
+    price_takers_arms(exchange(num_agents=8, decisiveness=1.0))
+
+
 def test_theory():
     for check in Exchange.theory():
         assert check.passed, check

@@ -20,17 +20,20 @@ to spend at competitive prices to be as well off. Payments of institutions add t
 
 Competitive trade without a fight is the planner's choice: since $P_i u_i(x_i) \le p^* x_i$ with equality at
 the bundle demanded, W is at most $p^* \sum_i e_i$. Traders few enough to move prices trade too little,
-a loss that vanishes with their number. Where property is weak they arm: price takers alike in
-$\varphi$, $m$ and $\theta$ waste the share $k / (k + \varphi + (1 - \varphi)/N)$ of all wealth, with
-$k = m (1 - \varphi)(N - 1)/N$, each as much as any other, so that the poor gain on the rich.
+a loss that vanishes with their number (one seller and one buyer alone do not trade at all). Where property
+is weak they arm: price takers alike in $\varphi$, $m$ and $\theta$ waste the share
+$k / (k + \varphi + (1 - \varphi)/N)$ of all wealth, with $k = m (1 - \varphi)(N - 1)/N$, each as much as any
+other, so that the poor gain on the rich. Where arms decide more than in proportion ($m$ well above 1), some
+fight with all they have and the others not at all.
 
 All know their endowment and weights; what was fought and traded is conduct. `harm` is what the others
 lose, in goods at competitive prices, because an agent fights; prices moved are no harm.
 
 Sources: Shapley and Shubik (1977), J. Political Economy 85, 937-968 (goods for one means of payment);
 Dubey and Shubik (1978), J. Economic Theory 17, 1-20 (equilibrium with trade: an outsider bids and
-offers a little at each post); Hirshleifer (1991), Economics and Politics 3, 177-200, and Skaperdas (1992),
-American Economic Review 82, 720-739 (guns and butter, contest success); recalled, not looked up.
+offers a little at each post); Hirshleifer (1991), Economics and Politics 3, 177-200 (the poor gain on the
+rich); recalled, not looked up. Skaperdas (1992), American Economic Review 82, 720-739 (power falls with
+resources: abstract looked up).
 """
 
 from __future__ import annotations

@@ -42,6 +42,12 @@ def price_takers_arms(game: Exchange) -> float:
     arms = float(game.wealth.sum()) / n * k / (k + phi + (1.0 - phi) / n)
     if arms > game.wealth.min():
         raise NotExact(f"arms are {arms:.3g}; allowed: at most the poorest's wealth {game.wealth.min():.3g}")
+    tried = np.linspace(0.0, float(game.wealth.max()), 2001)
+    rest = (n - 1) * arms
+    won = tried**m / (tried**m + (n - 1) * arms**m) if arms > 0 else 0.0 * tried
+    value = won * (1.0 - phi) * (game.wealth.sum() - rest - tried) - phi * tried
+    if value.max() > (1.0 - phi) / n * (game.wealth.sum() - n * arms) - phi * arms + 1e-9:
+        raise NotExact(f"at decisiveness {m:g} price takers would not all arm alike; allowed: less")
     return arms
 
 

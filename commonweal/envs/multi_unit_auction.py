@@ -25,8 +25,9 @@ defined.
 
 Sources: Vickrey (1961), J. Finance 16, 8-37; Clarke (1971), Public Choice 11, 17-33; Groves (1973),
 Econometrica 41, 617-631; on uniform prices Noussair (1995), Economic Theory 5, 337-351, and
-Engelbrecht-Wiggans and Kahn (1998), Economic Theory 12, 227-258; Krishna, Auction Theory, part II
-(recalled, not looked up; the equilibria are tested by deviations in play).
+Engelbrecht-Wiggans and Kahn (1998), Economic Theory 12, 227-258, both corrected by Khezr and Menezes (2017):
+low values bid nothing for a second unit, which can bring revenue of zero (their results as told by later
+papers). The equilibrium here is derived above and tested by deviations in play.
 """
 
 from __future__ import annotations
@@ -264,7 +265,7 @@ class MultiUnitAuction(RepeatedGame):
         yield Check("vcg: payment less externality", source, 0.0, float(np.abs(paid - externality).max()))
         gain = misreporting_gain(auction, np.linspace(0.0, 1.0, 11))
         yield Check("vcg: gain from misreports, enumerated", source, 0.0, gain)
-        uniform, source = cls(), "Engelbrecht-Wiggans and Kahn (1998), recalled; derived by hand"
+        uniform, source = cls(), "derived by hand"
         reduced = {"bid_1": state.value[..., 0], "bid_2": np.zeros((AUCTIONS, 2))}
         _, outcome = uniform.step(state, reduced, rng)
         revenue = float(np.abs(outcome.conduct["payment"]).max())

@@ -28,8 +28,9 @@ negative (a subsidy) where market power is the greater wrong (Buchanan).
 pecuniary and no harm.
 
 Sources: Cournot (1838), Recherches sur les principes mathématiques de la théorie des richesses, chapter 7;
-Pigou (1920), The Economics of Welfare; Buchanan (1969), American Economic Review 59, 174-177 (recalled). The
-parameters are our own, chosen for whole numbers.
+Pigou (1920), The Economics of Welfare; Buchanan (1969), American Economic Review 59, 174-177, and Barnett
+(1980), American Economic Review 70, 1037-1041, on taxes where firms have market power (bibliography looked
+up, the formula here is our own and tested). The parameters are our own, chosen for whole numbers.
 """
 
 from __future__ import annotations
