@@ -1,6 +1,7 @@
 """The double auction: the book by hand, schedules, the competitive equilibrium, zero-intelligence traders."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -212,6 +213,13 @@ def test_budget_constrained_traders_never_lose(levels):
 def test_theory():
     for check in DoubleAuction.theory():
         assert check.passed, check
+
+
+def test_schedules_go_to_json_and_back():
+    society = Society(market(**SCHEDULES), num_worlds=2)
+    again = Society.from_dict(json.loads(json.dumps(society.to_dict())))
+    assert repr(again) == repr(society)
+    assert again.dilemma.surplus == society.dilemma.surplus == 300.0
 
 
 def test_refusals():

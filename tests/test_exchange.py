@@ -1,6 +1,7 @@
 """Exchange: Walrasian equilibria and both welfare theorems, trading posts, property and fights."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -296,6 +297,16 @@ def test_worlds_may_differ_in_property_rights():
     assert one.money[1, 1] > 0.0
     with pytest.raises(NotExact, match="world"):
         game.references()
+
+
+def test_tables_go_to_json_and_back():
+    game = exchange(
+        num_agents=3, endowments=((3, 1, 2), (1, 3, 2)), weights=((0.3, 0.3, 0.4), (0.6, 0.2, 0.2))
+    )
+    society = Society(game)
+    again = Society.from_dict(json.loads(json.dumps(society.to_dict())))
+    assert repr(again) == repr(society)
+    assert again.dilemma.prices == pytest.approx(game.prices)
 
 
 def test_refusals():

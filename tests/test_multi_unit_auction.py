@@ -157,6 +157,18 @@ def test_nobody_does_better_than_the_highest_values():
         assert (society.step({"bidders": rng.random((2000, 3, 2))}).welfare <= best + 1e-12).all()
 
 
+def test_bidders_may_differ():
+    game = auction(highest_value=(1.0, 3.0), pricing="vcg")
+    value = game.initial(Streams(world_seeds(0, 2000), 0)).value
+    assert value.max(axis=(0, 2)) == pytest.approx([1.0, 3.0], abs=0.01)
+    assert (np.diff(value, axis=2) <= 0).all()
+    society = Society(game, num_worlds=2000)
+    won = society.step({"bidders": society.state.value / 1.0}).conduct["won"].mean(axis=0)
+    assert won[1] > 2 * won[0]
+    with pytest.raises(NotExact, match="alike"):
+        game.references()
+
+
 def test_theory():
     for check in MultiUnitAuction.theory():
         assert check.passed, check

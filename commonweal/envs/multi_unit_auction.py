@@ -45,7 +45,7 @@ from scipy.stats import hypergeom
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
-from commonweal.parameters import check
+from commonweal.parameters import Parameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Yardstick
 from commonweal.spaces import Action, Conduct, Real, Signal
@@ -115,7 +115,7 @@ class MultiUnitAuction(RepeatedGame):
     demand: int = 2
     units: int = 2
     pricing: Literal["uniform", "vcg", "discriminatory"] = "uniform"
-    highest_value: float = 1.0
+    highest_value: Parameter = 1.0
     bid_levels: int | None = None
 
     def validate(self) -> None:
@@ -132,14 +132,18 @@ class MultiUnitAuction(RepeatedGame):
         """Bidders only."""
         return {"bidders": self.num_agents}
 
+    @property
+    def _highest_bid(self) -> float:
+        return float(np.max(self.highest_value))
+
     def actions(self) -> list[Action]:
         """A bid for each unit."""
-        bid = Real(0.0, self.highest_value, "money", self.bid_levels)
+        bid = Real(0.0, self._highest_bid, "money", self.bid_levels)
         return [Action(f"bid_{unit + 1}", bid) for unit in range(self.demand)]
 
     def signals(self) -> list[Signal]:
         """What each unit is worth to oneself in the coming auction, and the share of the auctions held."""
-        return [Signal("values", "money", 0.0, self.highest_value, width=self.demand), PROGRESS]
+        return [Signal("values", "money", 0.0, self._highest_bid, width=self.demand), PROGRESS]
 
     def initial(self, rng: Streams) -> MultiUnitState:
         """Values of the first auction."""
@@ -147,7 +151,7 @@ class MultiUnitAuction(RepeatedGame):
 
     def _draw(self, rng: Streams) -> Array:
         drawn = rng.uniform(self.num_agents, self.demand)
-        return np.asarray(-np.sort(-self.highest_value * drawn, axis=2))
+        return np.asarray(-np.sort(-np.asarray(self.highest_value)[..., None] * drawn, axis=2))
 
     def step(self, state: MultiUnitState, play: Play, rng: Streams) -> tuple[MultiUnitState, Outcome]:
         """One auction."""
@@ -177,13 +181,15 @@ class MultiUnitAuction(RepeatedGame):
         """True bids are the planner's, and dominant under `vcg`; demand reduction under `uniform`.
 
         Raises:
-            NotExact: no equilibrium is known for this pricing, or bids have levels.
+            NotExact: no equilibrium is known for this pricing, bids have levels, or bidders differ.
         """
         if self.bid_levels:
             raise NotExact(f"bid_levels is {self.bid_levels}; allowed: None, continuous bids")
+        if np.size(self.highest_value) > 1:
+            raise NotExact(f"highest_value is {self.highest_value}; allowed: one value, bidders alike")
         if self.pricing == "discriminatory":
             raise NotExact("no equilibrium of pricing 'discriminatory' is known; allowed: uniform, vcg")
-        n, h, demand = self.num_agents, self.highest_value, self.demand
+        n, h, demand = self.num_agents, self._highest_bid, self.demand
         best = self._expected_highest(n * demand, self.units)
         alone = self._expected_highest((n - 1) * demand, min(self.units, (n - 1) * demand))
         clarke = (
@@ -214,7 +220,7 @@ class MultiUnitAuction(RepeatedGame):
     def _expected_highest(self, number: int, take: int) -> float:
         """Expected sum of the `take` highest of `number` values, money."""
         rank = np.arange(1, take + 1)
-        return float(self.highest_value * ((number + 1 - rank) / (number + 1)).sum())
+        return float(self._highest_bid * ((number + 1 - rank) / (number + 1)).sum())
 
     def _by_lot(self) -> float:
         """Expected value of the units if all bids are equal."""
@@ -242,9 +248,9 @@ class MultiUnitAuction(RepeatedGame):
         """
         x = np.linspace(0.0, 1.0, 4001)
         above = (1.0 - x**2) ** (self.num_agents - 1)  # 1 - F: the lowest of the others' first values
-        lottery = -np.diff(above) * (second[:, None] / self.highest_value - 0.5 * (x[1:] + x[:-1]))
+        lottery = -np.diff(above) * (second[:, None] / self._highest_bid - 0.5 * (x[1:] + x[:-1]))
         price = 0.5 * np.diff(x) * (above[1:] + above[:-1])
-        return np.asarray(self.highest_value * np.maximum((lottery - price).cumsum(axis=1).max(axis=1), 0.0))
+        return np.asarray(self._highest_bid * np.maximum((lottery - price).cumsum(axis=1).max(axis=1), 0.0))
 
     @classmethod
     def theory(cls) -> Iterable[Check]:
