@@ -34,11 +34,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.order_book import match
 from commonweal.envs.traders import Competitive, PriceTaking, Waiting, competitive, simulate
 from commonweal.errors import NotExact, require
 from commonweal.parameters import check
@@ -82,43 +82,6 @@ class DoubleAuctionState:
     arrivals: Array
     last_price: Array
     period: Array
-
-
-@numba.njit(cache=True)
-def _match(order, posts, price, buyers, resampling, left, quote, since, arrivals, last, paid):  # type: ignore[no-untyped-def]
-    """Let agents arrive in `order (B, N)`; fills `paid`, the price at which each traded (nan: none)."""
-    worlds, n = order.shape
-    for b in range(worlds):
-        for k in range(n):
-            i = order[b, k]
-            if not posts[b, i] or left[b, i] == 0.0 or not math.isnan(paid[b, i]):
-                continue
-            arrivals[b, 0] += 1.0
-            buys = i < buyers
-            low, high = (buyers, n) if buys else (0, buyers)
-            best = -1
-            for j in range(low, high):
-                if math.isnan(quote[b, j]):
-                    continue
-                crosses = quote[b, j] <= price[b, i] if buys else quote[b, j] >= price[b, i]
-                if not crosses:
-                    continue
-                if best < 0:
-                    best = j
-                    continue
-                better = quote[b, j] < quote[b, best] if buys else quote[b, j] > quote[b, best]
-                if better or (quote[b, j] == quote[b, best] and since[b, j] < since[b, best]):
-                    best = j
-            if best < 0:
-                quote[b, i] = price[b, i]
-                since[b, i] = arrivals[b, 0]
-            else:
-                paid[b, i] = paid[b, best] = last[b, 0] = quote[b, best]
-                left[b, i] -= 1.0
-                left[b, best] -= 1.0
-                quote[b, i] = quote[b, best] = math.nan
-                if resampling:
-                    quote[b, :] = math.nan
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -247,9 +210,7 @@ class DoubleAuction(Dilemma):
         paid = np.full_like(quote, np.nan)
         order, posts = rng.permutation(quote.shape[1]), play["quote"] > 0.5
         price = np.ascontiguousarray(play["price"])
-        _match(
-            order, posts, price, self.num_buyers, self.resampling, left, quote, since, arrivals, last, paid
-        )
+        match(order, posts, price, self.num_buyers, self.resampling, left, quote, since, arrivals, last, paid)
         traded = ~np.isnan(paid)
         gain = np.where(traded, self.side * (self.reservation(state.left) - paid), 0.0)
         following = DoubleAuctionState(left, quote, since, arrivals, last, state.period + 1.0)
