@@ -222,6 +222,8 @@ def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
 
 
 def references(dilemma: Dilemma) -> References:
-    """The dilemma's references with the corrective tax on each of `TAXED` that it shows filled in."""
-    taxes = {base: corrective_tax(dilemma, base) for base in TAXED if base in dilemma.conducts}
-    return replace(dilemma.references(), corrective=taxes)
+    """The dilemma's references, with the corrective tax on each of `TAXED` that it shows and does not tell."""
+    found = dilemma.references()
+    wanted = [base for base in TAXED if base in dilemma.conducts and base not in found.corrective]
+    taxes = {base: corrective_tax(dilemma, base) for base in wanted}
+    return replace(found, corrective={**found.corrective, **taxes})
