@@ -92,6 +92,9 @@ def one_state(dilemma: Dilemma) -> OneState:
                 f"{type(dilemma).__name__}.{name} has {value.size} values; "
                 "allowed: scalars, since references are computed for equal agents and one world"
             )
+    state = dilemma.initial(Fixed(1, None, dilemma.id))
+    if type(state) is not type(dilemma.state_at(np.zeros(1))):  # type: ignore[attr-defined]
+        raise NotExact(f"{dilemma.id} has a state of more than one number; allowed: one coordinate")
     return dilemma  # type: ignore[return-value]
 
 
