@@ -222,6 +222,7 @@ def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
 
 
 def references(dilemma: Dilemma, bases: tuple[str, ...] = ("extraction",)) -> References:
-    """The dilemma's references with the corrective tax on each base filled in."""
-    taxes: Mapping[str, Yardstick] = {base: corrective_tax(dilemma, base) for base in bases}
+    """The dilemma's references with the corrective tax on each base that it shows filled in."""
+    shown = [base for base in bases if base in dilemma.conducts]
+    taxes: Mapping[str, Yardstick] = {base: corrective_tax(dilemma, base) for base in shown}
     return replace(dilemma.references(), corrective=taxes)
