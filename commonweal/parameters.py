@@ -55,7 +55,8 @@ class Parameters:
     def __post_init__(self) -> None:
         declared = hints(type(self))
         for field in fields(self):
-            name, value, hint = f"{type(self).__name__}.{field.name}", getattr(self, field.name), Any
+            name, value = f"{type(self).__name__}.{field.name}", getattr(self, field.name)
+            hint: Any = None
             if field.type == "Parameter":  # annotations are strings; tables stay tuples
                 value = _canonical(name, value)
             else:

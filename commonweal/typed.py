@@ -7,7 +7,7 @@ import numbers
 import sys
 import types
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import fields
 from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
@@ -23,18 +23,22 @@ class _Unfit(Exception):
     """The value is not of this type."""
 
 
-@cache
+_HINTS: dict[type, Mapping[str, Any]] = {}
+
+
 def hints(cls: type) -> Mapping[str, Any]:
     """The resolved annotations of a class; a name that cannot be resolved stands for anything."""
-    found: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        scope = vars(sys.modules[base.__module__])
-        for name, text in vars(base).get("__annotations__", {}).items():
-            try:
-                found[name] = eval(text, scope) if isinstance(text, str) else text
-            except (NameError, TypeError):
-                found[name] = Any
-    return found
+    if cls not in _HINTS:
+        found: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            scope = vars(sys.modules[base.__module__])
+            for name, text in vars(base).get("__annotations__", {}).items():
+                try:
+                    found[name] = eval(text, scope) if isinstance(text, str) else text
+                except (NameError, TypeError):
+                    found[name] = Any
+        _HINTS[cls] = found
+    return _HINTS[cls]
 
 
 def fit(name: str, value: Any, hint: Any) -> Any:
@@ -52,6 +56,14 @@ def fit(name: str, value: Any, hint: Any) -> Any:
         if isinstance(value, float) and math.isnan(value):
             raise InvalidParameter(f"{name} is nan; allowed: {describe(hint)}, not NaN") from None
         raise InvalidParameter(f"{name} is {value!r}; allowed: {describe(hint)}") from None
+
+
+def fit_fields(settings: Any) -> None:
+    """Fit every field of a frozen dataclass, in place; for its `__post_init__`."""
+    declared = hints(type(settings))
+    for field in fields(settings):
+        name, value = f"{type(settings).__name__}.{field.name}", getattr(settings, field.name)
+        object.__setattr__(settings, field.name, fit(name, value, declared[field.name]))
 
 
 def _fit(value: Any, hint: Any) -> Any:
