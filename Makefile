@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DOORS := .venv-doors
 OUT ?= runs/quick
 
-.PHONY: setup run test test-slow lint docs clean
+.PHONY: setup run test test-slow test-doors lint docs clean
 
 setup: $(VENV)/.ready
 
@@ -22,6 +23,15 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow -n 2
+
+# RLlib pins an older Gymnasium than the rest: it and TorchRL live in an environment of their own.
+$(DOORS)/.ready: pyproject.toml constraints-doors.txt
+	test -x $(DOORS)/bin/python || $(PYTHON) -m venv $(DOORS)
+	$(DOORS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-doors.txt -e ".[doors]"
+	touch $@
+
+test-doors: $(DOORS)/.ready
+	$(DOORS)/bin/python -m pytest tests/test_rl_libraries.py
 
 lint: setup
 	$(BIN)/ruff check commonweal tests demos docs

@@ -121,6 +121,7 @@ class Columns:
         if rounds:
             groups = [*charter.citizens, *charter.officials]
             signals += [("stage", Signal("stage", "", 0, 1, g, rounds + 1)) for g in groups]
+        self.num_worlds = charter.num_worlds
         self.groups: dict[str, Group] = {}
         for name in [*charter.citizens, *charter.officials]:
             citizens = name in charter.citizens
@@ -161,15 +162,19 @@ class Columns:
 
     def validate(self, actions: Mapping[str, Array]) -> None:
         """Raise `InvalidAction` where groups, shapes or values are not allowed."""
+        if not isinstance(actions, Mapping) or not actions.keys() <= self.groups.keys():
+            given = list(actions) if isinstance(actions, Mapping) else type(actions).__name__
+            raise InvalidAction(f"actions of {given}; allowed: a mapping with the groups {list(self.groups)}")
         for name, group in self.groups.items():
             if name not in actions:
                 raise InvalidAction(f"no actions of group {name!r}; allowed: {list(self.groups)}")
             array = actions[name]
-            if not isinstance(array, np.ndarray) or array.shape[1:] != (group.size, len(group.actions)):
-                raise InvalidAction(
-                    f"actions of {name} have shape {np.shape(array)}; "
-                    f"allowed: (B, {group.size}, {len(group.actions)})"
-                )
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+                kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+                raise InvalidAction(f"actions of {name} are {kind}; allowed: an array of numbers")
+            shape = (self.num_worlds, group.size, len(group.actions))
+            if array.shape != shape:
+                raise InvalidAction(f"actions of {name} have shape {array.shape}; allowed: {shape}")
             inside = (array >= group.low) & (array <= group.high)  # NaN is not inside
             if not inside.all() or (
                 group.discrete.any() and (array != np.rint(array))[..., group.discrete].any()

@@ -32,12 +32,22 @@ class Constitution:
         by_name: dict[str, Institution] = {}
         officials: dict[str, int] = {}
         for inst in institutions:
+            if not inst.address or "." in inst.address:
+                raise IncompatibleInstitution(
+                    f"{type(inst).__name__} is named {inst.address!r}; allowed: a name without a dot"
+                )
             if inst.address in by_name or inst.address in ("dilemma", "society", "stage"):
                 raise IncompatibleInstitution(
                     f"two parts of this society are named {inst.address!r}; give one another name"
                 )
             by_name[inst.address] = inst
-            officials |= inst.officials
+            for group, size in inst.officials.items():
+                if group in dilemma.groups or group in officials:
+                    raise IncompatibleInstitution(
+                        f"{inst.address} brings officials named {group!r}, as a group is named already; "
+                        f"allowed: another name than {', '.join([*dilemma.groups, *officials])}"
+                    )
+                officials[group] = size
         conducts: dict[str, Conduct] = dict(dilemma.conducts)
         charter = Charter(
             num_worlds,
@@ -50,12 +60,18 @@ class Constitution:
         rights: dict[str, str] = {}
         for inst in institutions:
             self._fit(inst, charter, rights)
-            conducts |= inst.conducts(charter)
+            for name, conduct in inst.conducts(charter).items():
+                if name in conducts or name == "harm":
+                    raise IncompatibleInstitution(
+                        f"{inst.address} appends the conduct {name!r}, which is shown already; "
+                        "give the institution another name"
+                    )
+                conducts[name] = conduct
+        self.charter = charter
+        self._ranges = self._governable(institutions)
         for inst in institutions:
             inst.check(charter)
-        self.charter = charter
         self.needs_harm = any("harm" in inst.needs for inst in institutions)
-        self._ranges = self._governable(institutions)
         self._check_worlds(dilemma, num_worlds, type(dilemma).__name__)
         for inst in institutions:
             self._check_worlds(inst, num_worlds, type(inst).__name__)
@@ -91,7 +107,7 @@ class Constitution:
         ranges = {
             f"{inst.address}.{parameter}": bounds
             for inst in institutions
-            for parameter, bounds in inst.governable.items()
+            for parameter, bounds in inst.lawful(self.charter).items()
         }
         for inst in institutions:
             for address in (*inst.governs, *inst.limits):

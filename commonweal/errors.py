@@ -45,9 +45,9 @@ class StorageError(CommonwealError, OSError):
 class UnknownName(CommonwealError, KeyError):
     """No such dilemma, institution, learner, preset or parameter; names the nearest."""
 
-    def __init__(self, kind: str, given: str, allowed: Iterable[str]) -> None:
+    def __init__(self, kind: str, given: object, allowed: Iterable[str]) -> None:
         names = sorted(allowed)
-        nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
+        nearest = difflib.get_close_matches(str(given), names, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         super().__init__(f"unknown {kind} {given!r}{hint} (allowed: {', '.join(names)})")
 

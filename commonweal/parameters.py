@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.errors import InvalidParameter, UnknownName, require
+from commonweal.typed import LARGEST, fit, hints
 
 # A scalar; a tuple or `(1, N)` array, one value per agent; a `(B,)` or `(B, 1)` array, one value
 # per world. Inside a dilemma or an institution it is a float or a 2-D array, so that formulas read
@@ -18,19 +19,22 @@ Parameter = float | NDArray[np.float64]
 
 
 def _canonical(name: str, value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        array = np.array(value, dtype=np.float64)
-        value = array[None, :] if array.ndim == 1 else array
-    elif isinstance(value, np.ndarray):
-        value = value.astype(np.float64)[:, None] if value.ndim == 1 else value.astype(np.float64)
-    elif isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        require(value.ndim == 2, name, value.shape, "a scalar, N values per agent or B per world")
-        value.setflags(write=False)
-    finite = not isinstance(value, (float, np.ndarray)) or not np.isnan(value).any()
-    require(finite, name, value, "a number, not NaN")
-    return value
+    """A number, or an array `(1, N)` or `(B, 1)` or `(B, N)` of numbers, read-only."""
+    if not isinstance(value, (list, tuple, np.ndarray)) or (isinstance(value, np.ndarray) and not value.ndim):
+        return fit(name, value, float)
+    try:
+        array = np.array(value)
+        numeric = array.dtype.kind in "iuf" and bool((np.abs(array) <= LARGEST).all())  # NaN is not
+    except ValueError:  # rows of different lengths
+        numeric = False
+    require(numeric, name, value, f"numbers within +-{LARGEST:g}, not NaN")
+    if array.ndim == 1:
+        array = array[:, None] if isinstance(value, np.ndarray) else array[None, :]
+    allowed = "a scalar, N values per agent or B per world"
+    require(array.ndim == 2 and array.size > 0, name, np.shape(value), allowed)
+    array = array.astype(np.float64)
+    array.setflags(write=False)
+    return array
 
 
 def check(name: str, value: Parameter, low: float, high: float, *, open_low: bool = False) -> None:
@@ -49,10 +53,19 @@ class Parameters:
     """A frozen dataclass of parameters that goes to JSON and back."""
 
     def __post_init__(self) -> None:
+        declared = hints(type(self))
         for field in fields(self):
-            value = getattr(self, field.name)
+            name, value = f"{type(self).__name__}.{field.name}", getattr(self, field.name)
+            hint: Any = None
             if field.type == "Parameter":  # annotations are strings; tables stay tuples
-                value = _canonical(f"{type(self).__name__}.{field.name}", value)
+                value = _canonical(name, value)
+            else:
+                hint = declared[field.name]
+                value = fit(name, value, hint)
+            if isinstance(hint, type) and issubclass(hint, Parameters) and not isinstance(value, hint):
+                mapping = isinstance(value, Mapping)
+                require(mapping, name, value, f"a {hint.__name__} or a table of its parameters")
+                value = hint.from_dict(value)
             object.__setattr__(self, field.name, value)
         self.validate()
 
@@ -74,19 +87,11 @@ class Parameters:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """What `to_dict` wrote; unknown names raise `UnknownName` with the nearest."""
-        known = {field.name: field for field in fields(cls)}
-        values = dict(plain)
-        for name, value in plain.items():
+        known = [field.name for field in fields(cls)]
+        for name in plain:
             if name not in known:
                 raise UnknownName(f"parameter of {cls.__name__}", name, known)
-            default = known[name].default
-            if default is MISSING and known[name].default_factory is not MISSING:
-                default = known[name].default_factory()  # type: ignore[operator]
-            if isinstance(default, Parameters) and isinstance(value, Mapping):
-                values[name] = type(default).from_dict(value)
-            elif isinstance(value, list) and known[name].type != "Parameter":
-                values[name] = tuple(value)
-        return cls(**values)
+        return cls(**plain)
 
     def __repr__(self) -> str:
         shown = []

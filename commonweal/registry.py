@@ -63,7 +63,7 @@ INSTITUTIONS: dict[str, str] = {
 
 
 def _find(kind: str, table: Mapping[str, str], name: str) -> Any:
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise UnknownName(kind, name, table)
     module, _, attribute = table[name].partition(":")
     return getattr(import_module(module), attribute)

@@ -21,6 +21,7 @@ from commonweal.random import Streams, world_seeds
 from commonweal.stages import Agenda
 from commonweal.state import from_arrays, put, select, to_arrays
 from commonweal.storage import write_arrays
+from commonweal.typed import fit
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -107,17 +108,22 @@ class Society:
         treasury_weight: float = 1.0,
         autoreset: bool = True,
     ) -> None:
+        num_worlds = fit("num_worlds", num_worlds, int)
+        time_limit = fit("time_limit", time_limit, int | None)
+        require(isinstance(dilemma, Dilemma), "dilemma", dilemma, "a Dilemma; commonweal.make builds one")
+        for inst in institutions:
+            require(isinstance(inst, Institution), "institutions", inst, "a list of Institutions")
         require(num_worlds >= 1, "num_worlds", num_worlds, "at least 1")
         require(time_limit is None or time_limit >= 1, "time_limit", time_limit, "None or >= 1")
-        require(credit >= 0, "credit", credit, "0 or more")
+        require(credit == np.inf or fit("credit", credit, float) >= 0, "credit", credit, "0 or more")
         self.dilemma = dilemma
         self.institutions = list(institutions)
         self.num_worlds = num_worlds
         self.time_limit = dilemma.time_limit if time_limit is None else time_limit
         self.credit = float(credit)
-        self.endowment = float(endowment)
-        self.treasury_weight = float(treasury_weight)
-        self.autoreset = autoreset
+        self.endowment = fit("endowment", endowment, float)
+        self.treasury_weight = fit("treasury_weight", treasury_weight, float)
+        self.autoreset = fit("autoreset", autoreset, bool)
         require(autoreset or num_worlds == 1, "num_worlds without autoreset", num_worlds, "1")
         self.constitution = Constitution(dilemma, self.institutions, num_worlds)
         self.charter: Charter = self.constitution.charter
@@ -165,8 +171,11 @@ class Society:
     def _world_seeds(self, seed: int | NDArray[np.uint64]) -> NDArray[np.uint64]:
         if isinstance(seed, np.ndarray):
             require(seed.shape == (self.num_worlds,), "seed", seed.shape, f"({self.num_worlds},)")
+            whole = seed.dtype.kind in "iu" and bool((seed >= 0).all())
+            require(whole, "seed", seed, "whole numbers, 0 or more")
             return seed.astype(np.uint64)
-        require(seed >= 0, "seed", seed, "0 or more")
+        whole = isinstance(seed, int | np.integer) and seed >= 0
+        require(whole, "seed", seed, "a whole number, 0 or more")
         return world_seeds(int(seed), self.num_worlds)
 
     def _initial(self, index: NDArray[np.intp]) -> tuple[Any, dict[str, Any]]:
@@ -375,6 +384,8 @@ class Society:
             if name not in arrays or np.shape(arrays[name]) != array.shape:
                 found = np.shape(arrays[name]) if name in arrays else "nothing"
                 raise CorruptCheckpoint(f"{name}: found {found}; allowed: shape {array.shape}")
+            if not np.can_cast(np.asarray(arrays[name]).dtype, array.dtype, "same_kind"):
+                raise CorruptCheckpoint(f"{name}: found {arrays[name].dtype}; allowed: {array.dtype}")
         given = dict(arrays)
         self.seeds = np.array(given["seeds"])
         self.age = np.array(given["age"])
@@ -401,11 +412,11 @@ class Society:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             config = json.loads(str(arrays.pop("config")))
+            society = cls.from_dict(config)
         except FileNotFoundError:
             raise
         except Exception as error:
             raise CorruptCheckpoint(f"{path} is not a readable society: {error}") from error
-        society = cls.from_dict(config)
         society.set_state(arrays)
         return society
 

@@ -222,7 +222,7 @@ def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
 
 
 def references(dilemma: Dilemma) -> References:
-    """The references of a dilemma, with the corrective tax on each of `TAXED` that it does not tell itself."""
+    """The references of a dilemma, and the corrective tax on each of `TAXED` that it does not tell itself."""
     found = dilemma.references()
     wanted = [base for base in TAXED if base in dilemma.conducts and base not in found.corrective]
     taxes = {base: corrective_tax(dilemma, base) for base in wanted}

@@ -1,4 +1,4 @@
-"""The doors for other libraries: stable-baselines3, SuperSuit, Gymnasium, RLlib, TorchRL."""
+"""The doors: stable-baselines3, SuperSuit, Gymnasium. RLlib and TorchRL: test_rl_libraries."""
 
 import copy
 
@@ -246,35 +246,6 @@ def test_a_copied_environment_is_on_its_own():
     assert env.society.memory.plays[0] == twin.society.memory.plays[0] == 1
     env.step(acts)
     assert twin.society.memory.plays[0] == 1
-
-
-def test_rllib():
-    wrapper = pytest.importorskip("ray.rllib.env.wrappers.pettingzoo_env")
-    env = wrapper.ParallelPettingZooEnv(commonweal.parallel_env("fishery-v0", SANCTIONS, time_limit=3))
-    env.reset(seed=0)
-    for _ in range(3):
-        *_, truncated, _ = env.step(
-            {agent: env.par_env.action_space(agent).sample() for agent in env.par_env.agents}
-        )
-    assert truncated["__all__"]
-
-
-@pytest.mark.parametrize(
-    ("stack", "discrete"),
-    [([], False), (SANCTIONS, False), (RESPOND, True)],
-    ids=["none", "sanctions", "respond"],
-)
-def test_torchrl(stack, discrete):
-    libs = pytest.importorskip("torchrl.envs.libs.pettingzoo")
-    from torchrl.envs.utils import check_env_specs
-
-    parallel = commonweal.parallel_env("fishery-v0", stack, time_limit=3, discrete=discrete)
-    env = libs.PettingZooWrapper(parallel)
-    check_env_specs(env)
-    rollout = env.rollout(10)
-    plays = 6 if stack is RESPOND else 3
-    assert rollout["citizen", "observation"].shape[:2] == (plays, 5)
-    assert rollout["next", "truncated"][-1].all()
 
 
 def test_boxes_for_learners_that_know_no_other():

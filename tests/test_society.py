@@ -212,7 +212,7 @@ def test_constitutional_limits_clamp_initial_and_governed_parameters():
     [
         ({}, "no actions of group"),
         ({"citizens": np.zeros((1, 5))}, "shape"),
-        ({"citizens": np.zeros((1, 4, 1))}, r"allowed: \(B, 5, 1\)"),
+        ({"citizens": np.zeros((1, 4, 1))}, r"allowed: \(1, 5, 1\)"),
         ({"citizens": np.full((1, 5, 1), np.nan)}, "effort is nan"),
         ({"citizens": np.full((1, 5, 1), 11.0)}, "allowed: whole numbers 0 to 10"),
         ({"citizens": np.full((1, 5, 1), 0.5)}, "allowed: whole numbers"),

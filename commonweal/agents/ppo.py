@@ -27,6 +27,7 @@ from commonweal.errors import CorruptCheckpoint, UnknownName, require
 from commonweal.random import Streams, world_seeds
 from commonweal.society import Society, Transition
 from commonweal.storage import write_atomically
+from commonweal.typed import fit_fields
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -72,6 +73,7 @@ class PPOConfig:
     """Decay per update of the running moments that normalise the critic's targets."""
 
     def __post_init__(self) -> None:
+        fit_fields(self)
         for name in ("rollout", "epochs", "minibatches"):
             require(getattr(self, name) >= 1, f"PPOConfig.{name}", getattr(self, name), "at least 1")
         for name in ("learning_rate", "clip", "max_gradient_norm"):

@@ -29,6 +29,7 @@ from commonweal.envs.base import Dilemma
 from commonweal.errors import CommonwealError, InvalidSuite, UnknownName, require
 from commonweal.references import References
 from commonweal.society import Society
+from commonweal.typed import fit_fields
 
 VERSION = metadata.version("commonweal")
 
@@ -47,6 +48,7 @@ class Study:
     """Held-out worlds in which each replicate is measured."""
 
     def __post_init__(self) -> None:
+        fit_fields(self)
         for name in ("replicates", "evaluation_worlds"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
@@ -68,6 +70,7 @@ class Learner:
     def __post_init__(self) -> None:
         from commonweal.agents.ppo import PPOConfig
 
+        fit_fields(self)
         for name in ("steps", "worlds", "response_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         unknown = set(self.ppo) - {f.name for f in fields(PPOConfig)}
@@ -194,6 +197,8 @@ def parse(text: str, source: str = "suite") -> Suite:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidSuite(f"{source}: {error}") from error
+    except RecursionError as error:
+        raise InvalidSuite(f"{source}: nested too deeply, at end of document") from error
     return _Reader(text, source, tables).suite()
 
 
@@ -211,7 +216,8 @@ class _Reader:
         for name in known:
             wanted = list if name in known[2:] else dict
             given = self.tables.get(name, {} if wanted is dict else None)
-            if not isinstance(given, wanted) or (wanted is list and not given):
+            tables = not isinstance(given, list) or all(isinstance(table, dict) for table in given)
+            if not isinstance(given, wanted) or not tables or (wanted is list and not given):
                 form = f"one or more [[{name}]]" if wanted is list else f"one [{name}]"
                 fault = f"there is no table [[{name}]]; " if given is None else ""
                 raise self.error(f"{fault}allowed: {form}", name, 0)
@@ -246,7 +252,7 @@ class _Reader:
     def error(self, message: str, name: str, index: int, key: str = "") -> InvalidSuite:
         """An error that names file, line and key."""
         line = _line(self.text, name, index, key)
-        where = f"{self.source}, line {line}" if line else self.source
+        where = f"{self.source}, {f'line {line}' if line else 'at end of document'}"
         return InvalidSuite(f"{where}: {name}{f'.{key}' if key else ''}: {message}")
 
 
@@ -261,15 +267,18 @@ def _keys(table: Mapping[str, Any]) -> list[str]:
 
 def _line(text: str, name: str, index: int, key: str) -> int:
     """Line of `key` in the `index`-th table `name`, or of its heading; 0 where there is none."""
-    heading, seen, inside = 0, -1, False
+    heading, seen, inside, top = 0, -1, False, True
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[\[?\s*([\w.-]+)", line)
         if header:
             outer, _, inner = header[1].partition(".")
+            top = False
             seen += outer == name and not inner
             inside = outer == name and seen == index
             if inside and not heading:
                 heading = number
+        if top and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[=.]", line):
+            return number
         if inside and key and re.search(rf"(^|[\s{{,\[.]){re.escape(key)}\s*(=|\])", line.split("#")[0]):
             return number
     return heading

@@ -33,7 +33,7 @@ def trajectory(dilemma: Dilemma, rule: Rule) -> dict[str, list[float]]:
 def record(dilemma: Dilemma) -> dict[str, Any]:
     """The references of `dilemma` as plain JSON, with the trajectory of each rule."""
     try:
-        found = references(dilemma, tuple({"extraction"} & set(dilemma.conducts)))
+        found = references(dilemma)
     except NotExact:  # no symmetric game in one state: no corrective rate is computed
         found = dilemma.references()
     return {

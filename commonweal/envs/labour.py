@@ -102,7 +102,8 @@ class Labour(Dilemma):
     def validate(self) -> None:
         """Check the ranges."""
         check("Labour.num_agents", self.num_agents, 1, math.inf)
-        for name in ("skill", "labour_weight", "elasticity", "max_labour"):
+        check("Labour.elasticity", self.elasticity, 0.01, 100.0)
+        for name in ("skill", "labour_weight", "max_labour"):
             check(f"Labour.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
         check("Labour.risk_aversion", self.risk_aversion, 0.0, 10.0)
         check("Labour.periods", self.periods, 1, math.inf)

@@ -157,6 +157,10 @@ class Institution(Parameters):
         """Which information it uses, for the reports."""
         return ", ".join(self.needs) or "none"
 
+    def lawful(self, charter: Charter) -> Mapping[str, tuple[float, float]]:
+        """The ranges of `governable` in this society."""
+        return self.governable
+
     def check(self, charter: Charter) -> None:
         """Raise `IncompatibleInstitution` where this institution does not fit."""
 

@@ -72,13 +72,17 @@ class Taxation(Institution):
         """The base."""
         return (self.base,)
 
+    def lawful(self, charter: Charter) -> Mapping[str, tuple[float, float]]:
+        """An ad valorem rate is at most 1."""
+        conduct = charter.conducts[self.base]
+        return {"rate": (0.0, 1.0 if conduct.unit == "money" and not conduct.oracle else math.inf)}
+
     def check(self, charter: Charter) -> None:
         """An ad valorem rate is at most 1; a base between pairs cannot be taxed here."""
         conduct = charter.conducts[self.base]
         if conduct.dyadic:
             raise IncompatibleInstitution(f"Taxation.base {self.base!r} is dyadic; allowed: (B, N)")
-        if conduct.unit == "money" and not conduct.oracle:
-            check(f"Taxation.rate on {self.base}", self.rate, 0.0, 1.0)
+        check(f"Taxation.rate on {self.base}", self.rate, *self.lawful(charter)["rate"])
         if self.revenue == "others" and charter.num_citizens < 2:
             raise IncompatibleInstitution("Taxation.revenue 'others' needs at least two citizens")
 

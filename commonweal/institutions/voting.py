@@ -77,7 +77,7 @@ class Vote(Institution):
     def check(self, charter: Charter) -> None:
         """The ballot must be lawful for the parameter."""
         owner, _, parameter = self.on.partition(".")
-        low, high = charter.institutions[owner].governable[parameter]
+        low, high = charter.institutions[owner].lawful(charter)[parameter]
         if self.low < low or self.high > high:
             raise IncompatibleInstitution(
                 f"Vote on {self.on} ranges over {(self.low, self.high)}; allowed: within {(low, high)}"
