@@ -72,7 +72,9 @@ def _tanh(x):  # type: ignore[no-untyped-def]
 
 @compiled
 def _exp(x, y):  # type: ignore[no-untyped-def]
-    """`y = exp(x)` for x <= 0, within 3e-7 of its value; the loop becomes vector instructions.
+    """`y = exp(x)` for x <= 0, as exact as x itself: relative error 6e-8 (1 + |x|), 0 below -87.
+
+    The loop becomes vector instructions.
 
     `exp(x) = 2^n 2^f` with the whole number n written into the exponent's bits, and a polynomial
     (Taylor's, of degree 7) for |f| <= 1/2.

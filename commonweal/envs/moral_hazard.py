@@ -105,15 +105,13 @@ class MoralHazard(RepeatedGame):
     def validate(self) -> None:
         """Check the ranges."""
         super().validate()
-        # JSON has no tuples within tuples.
-        object.__setattr__(self, "probability", tuple(tuple(row) for row in self.probability))
         check("MoralHazard.num_workers", self.num_workers, 1, math.inf)
         efforts = len(self.probability)
         require(efforts >= 2, "rows of MoralHazard.probability", efforts, "at least 2")
-        require(len(self.toil) == efforts, "entries of MoralHazard.toil", len(self.toil), str(efforts))
         for row in self.probability:
             whole = len(row) == len(self.value) and abs(sum(row) - 1.0) < 1e-9 and min(row) >= 0.0
             require(whole, "a row of MoralHazard.probability", row, f"{len(self.value)} probabilities, sum 1")
+        require(len(self.toil) == efforts, "entries of MoralHazard.toil", len(self.toil), str(efforts))
         check("MoralHazard.risk_aversion", self.risk_aversion, 0.0, 10.0)
         check("MoralHazard.outside_option", self.outside_option, -math.inf, math.inf)
         require(

@@ -110,11 +110,6 @@ class Routing(RepeatedGame):
         },
     }
 
-    def __post_init__(self) -> None:
-        for name in ("routes", "latency"):
-            object.__setattr__(self, name, tuple(tuple(part) for part in getattr(self, name)))
-        super().__post_init__()
-
     def validate(self) -> None:
         """Check the ranges."""
         super().validate()
