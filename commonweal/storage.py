@@ -40,6 +40,12 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
         raise
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left half-written in `folder`."""
+    for leftover in folder.glob(f".*.{'[0-9a-f]' * 16}"):
+        leftover.unlink(missing_ok=True)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     write_atomically(path, lambda file: file.write(text.encode()))

@@ -54,3 +54,11 @@ def test_distributions(method, law):
 def test_integers_cover_their_range():
     sample = Streams(world_seeds(3, 100), 0).integers(7, 100)
     assert stats.chisquare(np.bincount(sample.ravel(), minlength=7)).pvalue > 1e-3
+
+
+def test_a_shuffle_is_a_fair_permutation():
+    orders = Streams(world_seeds(3, 24_000), 0).begin(0, 0).shuffle(3)
+    assert (np.sort(orders, axis=1) == np.arange(3)).all()
+    kinds, counts = np.unique(orders @ np.array([9, 3, 1]), return_counts=True)
+    assert len(kinds) == 6
+    assert np.abs(counts - 4000).max() < 5 * np.sqrt(4000)

@@ -107,22 +107,23 @@ def _forward(theta, at, sizes, relu, acts, n):  # type: ignore[no-untyped-def]
         i, o = sizes[layer], sizes[layer + 1]
         x = acts[here : here + n * i].reshape(n, i)
         here += n * i
-        flat = acts[here : here + n * o]
-        y = flat.reshape(n, o)
+        y = acts[here : here + n * o].reshape(n, o)
         np.dot(x, theta[at : at + i * o].reshape(i, o), y)
         at += i * o
         bias = theta[at : at + o]
         at += o
+        # Row by row through slices: an index that might be negative would forbid vector instructions.
         for s in range(n):
-            for j in range(o):
-                y[s, j] += bias[j]
-        if layer < len(sizes) - 2:
-            if relu:
-                for k in range(n * o):
-                    flat[k] = max(flat[k], f4(0.0))
+            row = y[s]
+            if layer == len(sizes) - 2:
+                for j in range(o):
+                    row[j] += bias[j]
+            elif relu:
+                for j in range(o):
+                    row[j] = max(row[j] + bias[j], f4(0.0))
             else:
-                for k in range(n * o):
-                    flat[k] = _tanh(flat[k])
+                for j in range(o):
+                    row[j] = _tanh(row[j] + bias[j])
     return here
 
 
@@ -141,42 +142,56 @@ def _backward(theta, end, sizes, relu, acts, delta, n, grad):  # type: ignore[no
         below = here - n * i
         x = acts[below:here].reshape(n, i)
         at -= o
-        for j in range(o):
-            grad[at + j] = f4(0.0)
+        bias = grad[at : at + o]
+        bias[:] = f4(0.0)
         for s in range(n):
+            row = g[s]
             for j in range(o):
-                grad[at + j] += g[s, j]
+                bias[j] += row[j]
         at -= i * o
         np.dot(x.T, g, grad[at : at + i * o].reshape(i, o))
         if layer > 0:
             np.dot(g, theta[at : at + i * o].reshape(i, o).T, delta[below:here].reshape(n, i))
+            slope, y = delta[below:here], acts[below:here]
             if relu:
-                for k in range(below, here):
-                    delta[k] = delta[k] if acts[k] > f4(0.0) else f4(0.0)
+                for k in range(n * i):
+                    slope[k] = slope[k] if y[k] > f4(0.0) else f4(0.0)
             else:
-                for k in range(below, here):
-                    delta[k] *= f4(1.0) - acts[k] * acts[k]
+                for k in range(n * i):
+                    slope[k] *= f4(1.0) - y[k] * y[k]
         here = below
 
 
 @compiled
-def _softmax(logit, probability, allowed, masked):  # type: ignore[no-untyped-def]
-    """Turn logits into log-probabilities in place, and fill in the probabilities."""
-    top = f4(-np.inf)
-    for j in range(len(logit)):
-        if masked and not allowed[j]:
-            logit[j] = f4(FORBIDDEN)
-        top = max(top, logit[j])
-    for j in range(len(logit)):
-        logit[j] -= top
-    _exp(logit, probability)
-    total = f4(0.0)
-    for j in range(len(logit)):
-        total += probability[j]
-    shift, inverse = f4(math.log(total)), f4(1.0) / total
-    for j in range(len(logit)):
-        logit[j] -= shift
-        probability[j] *= inverse
+def _softmax(output, probability, columns, masked, mask):  # type: ignore[no-untyped-def]
+    """Turn the logits of discrete columns into log-probabilities in place; fill in the probabilities."""
+    for s in range(len(output)):
+        for c in range(len(columns)):
+            start, size, _ = columns[c]
+            logit, allowed = output[s, start : start + size], mask[s * masked, start : start + size]
+            if masked:
+                for j in range(size):
+                    if not allowed[j]:
+                        logit[j] = f4(FORBIDDEN)
+            top = f4(-np.inf)
+            for j in range(size):
+                top = max(top, logit[j])
+            for j in range(size):
+                logit[j] -= top
+    _exp(output.ravel(), probability.ravel())  # of means of continuous columns too, which nobody reads
+    for s in range(len(output)):
+        for c in range(len(columns)):
+            start, size, _ = columns[c]
+            if size == 0:
+                continue
+            log_p, p = output[s, start : start + size], probability[s, start : start + size]
+            total = f4(0.0)
+            for j in range(size):
+                total += p[j]
+            shift, inverse = f4(math.log(total)), f4(1.0) / total
+            for j in range(size):
+                log_p[j] -= shift
+                p[j] *= inverse
 
 
 @compiled
@@ -190,7 +205,7 @@ def _act(  # type: ignore[no-untyped-def]
     for layer in range(len(sizes) - 1):
         deviations += (sizes[layer] + 1) * sizes[layer + 1]
     acts = np.empty(samples * width, np.float32)
-    probability = np.empty(outputs, np.float32)
+    probability = np.empty((samples, outputs), np.float32)
     for p in range(first, last):
         for s in range(samples):
             for k in range(sizes[0]):
@@ -198,6 +213,7 @@ def _act(  # type: ignore[no-untyped-def]
                 acts[s * sizes[0] + k] = min(max(x, f4(-LARGEST_INPUT)), f4(LARGEST_INPUT))
         here = _forward(theta[p], 0, sizes, relu, acts, samples)
         output = acts[here : here + samples * outputs].reshape(samples, outputs)
+        _softmax(output, probability, columns, masked, mask[p * masked])
         for s in range(samples):
             total = f4(0.0)
             for c in range(len(columns)):
@@ -210,18 +226,16 @@ def _act(  # type: ignore[no-untyped-def]
                     square = noise[p, s, c] * noise[p, s, c]
                     total += live * (f4(-0.5) * square - log_std - f4(LOG_ROOT_TWO_PI))
                     continue
-                log_p = output[s, start : start + size]
-                _softmax(log_p, probability[start : start + size], allowed, masked)
                 left, chosen = noise[p, s, c], size - 1
                 for j in range(size):
-                    left -= probability[start + j]
+                    left -= probability[s, start + j]
                     if left < f4(0.0):
                         chosen = j
                         break
                 while masked and not allowed[chosen] and chosen > 0:  # rounding at the very end
                     chosen -= 1
                 raw[p, s, c] = chosen
-                total += log_p[chosen]
+                total += output[s, start + chosen]
             log_prob[p, s] = total
 
 
@@ -231,6 +245,9 @@ def _head(  # type: ignore[no-untyped-def]
     delta, grad, told,
 ):  # fmt: skip
     """Gradient of surrogate and entropy bonus with respect to outputs and log deviations."""
+    _softmax(
+        output, delta, columns, masked, mask
+    )  # until its slope is known, `delta` holds the probabilities
     for s in range(len(output)):
         total, bonus = f4(0.0), f4(0.0)
         for c in range(len(columns)):
@@ -243,7 +260,6 @@ def _head(  # type: ignore[no-untyped-def]
                 bonus += live * (log_std + f4(0.5) + f4(LOG_ROOT_TWO_PI))
                 continue
             log_p, p = output[s, start : start + size], delta[s, start : start + size]
-            _softmax(log_p, p, mask[s * masked, start : start + size], masked)
             total += log_p[int(raw[s, c])]
             for j in range(size):
                 bonus -= p[j] * log_p[j]
@@ -263,13 +279,29 @@ def _head(  # type: ignore[no-untyped-def]
                 delta[s, start] = live * push * z * inverse
                 grad[deviations + k] += live * (push * (z * z - f4(1.0)) - entropy * scale)
                 continue
-            # So far `delta` holds the probabilities.
-            own, chosen = f4(0.0), int(raw[s, c])
-            for j in range(start, start + size):
-                own -= delta[s, j] * output[s, j]
-            for j in range(start, start + size):
-                delta[s, j] *= entropy * scale * (output[s, j] + own) - push
-            delta[s, start + chosen] += push
+            log_p, slope = output[s, start : start + size], delta[s, start : start + size]
+            own = f4(0.0)
+            for j in range(size):
+                own -= slope[j] * log_p[j]
+            for j in range(size):
+                slope[j] *= entropy * scale * (log_p[j] + own) - push
+            slope[int(raw[s, c])] += push
+
+
+@compiled
+def _value(first, last, theta, critic, relu, observation, value):  # type: ignore[no-untyped-def]
+    """Outputs of the critics, whose parameters come last; see `Kernel.value`."""
+    blocks, total, inputs = -(-observation.shape[1] // BLOCK), observation.shape[1], critic[0]
+    begin = theta.shape[1]
+    for layer in range(len(critic) - 1):
+        begin -= (critic[layer] + 1) * critic[layer + 1]
+    acts = np.empty(BLOCK * critic.sum(), np.float32)
+    for task in range(first, last):
+        p, start = task // blocks, task % blocks * BLOCK
+        n = min(start + BLOCK, total) - start
+        acts[: n * inputs] = observation[p, start : start + n].ravel()
+        here = _forward(theta[p], begin, critic, relu, acts, n)
+        value[p, start : start + n] = acts[here : here + n]
 
 
 @compiled
@@ -374,6 +406,16 @@ class Kernel:
             scale.shift.numpy(), scale.scale.numpy(), noise.numpy(), self.columns, mask is not None,
             allowed.numpy(), raw.numpy(), log_prob.numpy(),
         )  # fmt: skip
+
+    def value(self, theta: Tensor, observation: Tensor) -> Tensor:
+        """Outputs of the critics `(P, N)` for scaled observations `(P, N, D)`."""
+        value = torch.empty(observation.shape[:2])
+        tasks = len(theta) * -(-value.shape[1] // BLOCK)
+        self._run(
+            _value, tasks, value.numel(), theta.numpy(), self.critic, self.relu,
+            observation.contiguous().numpy(), value.numpy(),
+        )  # fmt: skip
+        return value
 
     def gradient(
         self, theta: Tensor, batch: dict[str, Tensor], rows: Ints, clip: float, value: float, entropy: float

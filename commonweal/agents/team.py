@@ -145,8 +145,11 @@ class Team:
         A centralised critic would differ here and in `begin`, by observing more than its actor.
         """
         mean, std = self.target_scale()
+        seen = self.scale(observation)
+        if self.kernel is not None:
+            return self.kernel.value(self.theta.detach(), seen) * std + mean
         critic = self.theta.split_with_sizes(self.pieces, dim=1)[2]
-        return self.critic(critic, self.scale(observation)).squeeze(-1) * std + mean
+        return self.critic(critic, seen).squeeze(-1) * std + mean
 
     def _stretch(self, array: NDArray[Any]) -> Tensor:
         """`(T, B)` or `(T, B, n)` as `(P, T, S)`."""
@@ -201,7 +204,7 @@ class Team:
             batch["target"] = self.normalise(target)
         parts, size = config.minibatches, target.shape[1] // config.minibatches
         for _ in range(config.epochs):
-            order = self.streams.permutation(target.shape[1])[:, : parts * size]
+            order = self.streams.shuffle(target.shape[1])[:, : parts * size]
             for rows in np.split(order, parts, axis=1):
                 gradient, told = self.gradient(batch, np.ascontiguousarray(rows), entropy)
                 self._step(gradient, learning_rate)

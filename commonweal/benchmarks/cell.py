@@ -19,7 +19,7 @@ from commonweal.errors import CorruptCheckpoint, NotExact, StorageError
 from commonweal.evaluation import Evaluation, evaluate
 from commonweal.random import world_seeds
 from commonweal.references import References
-from commonweal.storage import write_text
+from commonweal.storage import sweep, write_text
 from commonweal.welfare import equality
 
 Array = NDArray[np.float64]
@@ -41,6 +41,7 @@ def run_cell(cell: Cell, folder: Path, record: Mapping[str, Any] | None, listen:
     Raises:
         StorageError: the folder cannot be written; what was written stays.
     """
+    sweep(folder)
     write_json(folder / "config.json", cell.config)
     references = restore(record) if record is not None else None
     learner = _train(cell, folder, listen)

@@ -141,7 +141,7 @@ def single_world(stack: list[Institution]) -> Callable[[], Any]:
 def _sized(dilemma: str, num_agents: int) -> dict[str, int]:
     """The parameter that sets the number of agents, where a dilemma has one and takes the value."""
     try:
-        registry.make(dilemma, num_agents=num_agents)
+        Society(registry.make(dilemma, num_agents=num_agents))
     except CommonwealError:
         return {}
     return {"num_agents": num_agents}

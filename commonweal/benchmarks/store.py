@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 from commonweal.benchmarks.suite import Cell
 from commonweal.errors import StorageError
-from commonweal.storage import write_atomically, write_text
+from commonweal.storage import sweep, write_atomically, write_text
 
 Row = dict[str, Any]
 PACKAGES = (
@@ -86,6 +86,8 @@ class Store:
         Raises:
             StorageError: the folder cannot be written.
         """
+        for folder in (self.folder, self.folder / "references"):
+            sweep(folder)
         write_json(self.folder / "config.json", config)
         write_json(self.folder / "provenance.json", provenance(config))
 
