@@ -16,7 +16,7 @@ from commonweal.errors import CommonwealError, InvalidAction, InvalidSuite, Unkn
 from tests.strategies import random_actions
 from tests.test_suite import TEXT
 
-QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 CLASSES = [
     *map(registry.dilemma_class, registry.DILEMMAS), *map(registry.institution_class, registry.INSTITUTIONS)
 ]  # fmt: skip
