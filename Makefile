@@ -34,7 +34,7 @@ test-doors: $(DOORS)/.ready
 	$(DOORS)/bin/python -m pytest tests/test_rl_libraries.py
 
 lint: setup
-	$(BIN)/ruff check commonweal tests
+	$(BIN)/ruff check commonweal tests demos docs
 	$(BIN)/mypy
 
 docs: setup

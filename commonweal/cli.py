@@ -1,9 +1,10 @@
-"""The command line: `commonweal run | report | list | show | verify`."""
+"""The command line: `commonweal run | report | list | show | verify | bench`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import tyro
 import tyro.extras
@@ -108,7 +109,35 @@ def verify() -> int:
     return 1 if missed else 0
 
 
-COMMANDS = {"run": run, "report": report, "list": list_, "show": show, "verify": verify}
+def bench(
+    what: Positional[Literal["speed"]], /, *, learning: bool = True, repetitions: int = 3, threads: int = 2
+) -> int:
+    """Measure speed side by side in one run: medians, ratios and the goals. Never a test.
+
+    Args:
+        what: speed.
+        learning: training beside stable-baselines3 too; else stepping alone.
+        repetitions: of each measurement.
+        threads: of PyTorch while training.
+    """
+    from commonweal.benchmarks.speed import stepping, stepping_table
+
+    console = Console()
+    console.print(stepping_table(stepping(repetitions=repetitions)))
+    if learning:
+        from commonweal.benchmarks import speed_learning
+
+        measured = speed_learning.learning(threads, repetitions)
+        console.print(stepping_table(measured, "training, one policy shared by five agents"))
+        for name, ratio, goal in speed_learning.ratios(measured):
+            console.print(f"{name}: {ratio:.1f} (goal {goal:g})")
+        lines, ratio = speed_learning.until_equal_efficiency(repetitions, threads)
+        console.print(*lines, sep="\n")
+        console.print(f"time until equal efficiency, ten replicates, theirs / ours: {ratio:.1f} (goal 20)")
+    return 0
+
+
+COMMANDS = {"run": run, "report": report, "list": list_, "show": show, "verify": verify, "bench": bench}
 
 
 def main(arguments: list[str] | None = None) -> None:

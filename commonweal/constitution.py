@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,11 @@ from commonweal.spaces import Conduct
 from commonweal.state import take
 
 Array = NDArray[np.float64]
+
+
+def _parameters(part: Any) -> dict[str, Any]:
+    """The declared parameters, without what an object keeps for itself."""
+    return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
 class Constitution:
@@ -121,14 +126,12 @@ class Constitution:
 
     @staticmethod
     def _has_worlds(part: Any, num_worlds: int) -> bool:
-        return any(
-            isinstance(value, np.ndarray) and value.shape[0] == num_worlds > 1
-            for value in vars(part).values()
-        )
+        arrays = [value for value in _parameters(part).values() if isinstance(value, np.ndarray)]
+        return any(value.shape[0] == num_worlds > 1 for value in arrays)
 
     def _check_worlds(self, part: Any, num_worlds: int, who: str) -> None:
         agents = self.charter.num_citizens
-        for name, value in vars(part).items():
+        for name, value in _parameters(part).items():
             if isinstance(value, np.ndarray) and (
                 value.shape[0] not in (1, num_worlds) or value.shape[1] not in (1, agents)
             ):

@@ -13,13 +13,37 @@ if TYPE_CHECKING:
     from commonweal.institutions.base import Institution
 
 DILEMMAS: dict[str, str] = {
+    # commons
     "fishery-v0": "commonweal.envs.fishery:Fishery",
     "fish_war-v0": "commonweal.envs.fish_war:FishWar",
-    "public_goods-v0": "commonweal.envs.public_goods:PublicGoods",
+    "govsim-v0": "commonweal.envs.govsim:GovSim",
+    "forest-v0": "commonweal.envs.forest:Forest",
+    "irrigation-v0": "commonweal.envs.irrigation:Irrigation",
     "appropriation-v0": "commonweal.envs.appropriation:Appropriation",
-    "labour-v0": "commonweal.envs.labour:Labour",
+    "routing-v0": "commonweal.envs.routing:Routing",
+    # public goods
+    "public_goods-v0": "commonweal.envs.public_goods:PublicGoods",
+    "climate_risk-v0": "commonweal.envs.climate_risk:ClimateRisk",
+    "escape_room-v0": "commonweal.envs.escape_room:EscapeRoom",
+    # markets
+    "exchange-v0": "commonweal.envs.exchange:Exchange",
     "double_auction-v0": "commonweal.envs.double_auction:DoubleAuction",
     "auction-v0": "commonweal.envs.auction:Auction",
+    "multi_unit_auction-v0": "commonweal.envs.multi_unit_auction:MultiUnitAuction",
+    "production-v0": "commonweal.envs.production:Production",
+    "labour-v0": "commonweal.envs.labour:Labour",
+    "lemons-v0": "commonweal.envs.lemons:Lemons",
+    "signalling-v0": "commonweal.envs.signalling:Signalling",
+    "screening-v0": "commonweal.envs.screening:Screening",
+    # principals and agents
+    "employment-v0": "commonweal.envs.employment:Employment",
+    "moral_hazard-v0": "commonweal.envs.moral_hazard:MoralHazard",
+    "holdup-v0": "commonweal.envs.holdup:Holdup",
+    # platforms and AI
+    "attention-v0": "commonweal.envs.attention:Attention",
+    "ai_race-v0": "commonweal.envs.ai_race:AIRace",
+    # games
+    "matrix-v0": "commonweal.envs.matrix:Matrix",
 }
 
 INSTITUTIONS: dict[str, str] = {

@@ -8,7 +8,6 @@ unequal agents) raises `NotExact` with the reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
@@ -37,6 +36,7 @@ from commonweal.spaces import Real
 
 Array = NDArray[np.float64]
 
+TAXED = ("extraction", "emission")  # conducts that a corrective tax is sought for
 SCAN = 9  # rates tried at once while the best tax is sought
 SCANS = 3
 COARSE = 101  # grid points while it is sought
@@ -170,7 +170,7 @@ def _rate_limit(dilemma: Dilemma, base: str) -> float:
     assert isinstance(column, Real)
     grid = game.grid(21)
     acts = np.linspace(column.low, column.high, 21)
-    state, act = np.repeat(grid, 21), np.tile(acts, 21)
+    state, act = np.repeat(grid, 21), np.tile(acts, len(grid))
     play = np.full((len(act), game.num_agents), column.low)
     play[:, 0] = act
     rng = Fixed(len(act), 0.0, dilemma.id)
@@ -221,8 +221,9 @@ def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
     return _corrective(json.dumps(registry.describe(dilemma), sort_keys=True), base)
 
 
-def references(dilemma: Dilemma, bases: tuple[str, ...] = ("extraction",)) -> References:
-    """The dilemma's references with the corrective tax on each base that it shows filled in."""
-    shown = [base for base in bases if base in dilemma.conducts]
-    taxes: Mapping[str, Yardstick] = {base: corrective_tax(dilemma, base) for base in shown}
-    return replace(dilemma.references(), corrective=taxes)
+def references(dilemma: Dilemma) -> References:
+    """The references of a dilemma, and the corrective tax on each of `TAXED` that it does not tell itself."""
+    found = dilemma.references()
+    wanted = [base for base in TAXED if base in dilemma.conducts and base not in found.corrective]
+    taxes = {base: corrective_tax(dilemma, base) for base in wanted}
+    return replace(found, corrective={**found.corrective, **taxes})

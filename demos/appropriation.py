@@ -28,9 +28,7 @@ exact = np.clip((a - w - b * (n - 1) * others) / (2 * b), 0, 25)
 assert np.abs(replies - exact).max() < 0.011
 
 each = np.linspace(0, 10, 21)
-rent = np.array(
-    [alternatives(pool, [], "tokens", [x], x).welfare[0] - n * w * pool.endowment for x in each]
-)
+rent = np.array([alternatives(pool, [], "tokens", [x], x).welfare[0] - n * w * pool.endowment for x in each])
 assert np.allclose(rent, (a - w) * n * each - b * (n * each) ** 2)
 
 nash, best = (a - w) / (b * (n + 1)), (a - w) / (2 * b) / n

@@ -19,7 +19,8 @@ from commonweal import Society, institution, make
 # %%
 # Propose, sign, play: one world for each pair of an offer and an own contribution.
 
-offers, gifts = np.linspace(0, 1, 41), np.linspace(0, 20, 21)
+# Offers lie between the points of indifference, 0.6 and 0.75.
+offers, gifts = (np.arange(40) + 0.5) / 40, np.linspace(0, 20, 21)
 theta, own = (grid.ravel() for grid in np.meshgrid(offers, gifts, indexing="ij"))
 
 
@@ -47,13 +48,14 @@ fig, ax = plt.subplots()
 for m, signatures, colour, style, text in (
     (0.4, 4, BLUE, "-", "m = 0.4"),
     (0.25, 4, ORANGE, "--", "m = 0.25"),
-    (0.4, 3, GREEN, ":", "m = 0.4, one refuses"),
+    (0.4, 3, GREEN, ":", "m = 0.4,\none refuses"),
 ):
     gift = best_gift(m, signatures)
     ax.step(offers, gift, where="mid", color=colour, linestyle=style)
     if signatures == 4:
         switch = 1 - m
-        assert (gift[offers > switch + 1e-9] == 20).all() and (gift[offers < switch - 1e-9] == 0).all()
+        assert (gift[offers > switch + 1e-9] == 20).all()
+        assert (gift[offers < switch - 1e-9] == 0).all()
         dots(ax, [switch], [10], colour)
         label(ax, switch, 10, f"{text}: {switch:g}", colour, ha="right" if m == 0.4 else "left",
               xytext=(-8, 4) if m == 0.4 else (8, 4))  # fmt: skip
@@ -61,7 +63,9 @@ for m, signatures, colour, style, text in (
         assert (gift == 0).all()
         label(ax, 1.0, 0, text, colour, ha="right", xytext=(0, 6))
 ax.axhline(20, color=GREY, linewidth=0.8, zorder=0)
-ax.set(xlabel=r"reward $\theta$ (money per token given)", ylabel="best contribution (tokens)", ylim=(-0.6, 21.5))
+ax.set(
+    xlabel=r"reward $\theta$ (money per token given)", ylabel="best contribution (tokens)", ylim=(-0.6, 21.5)
+)
 ax.set_yticks(range(0, 21, 5))
 plt.show()
 

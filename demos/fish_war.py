@@ -59,7 +59,9 @@ for n, colour in ((2, BLUE), (5, ORANGE)):
 planned_stock = play(game, planned)[1][:, 0]
 line(right, range(13), planned_stock[:13], GREEN)
 label(right, 12, planned_stock[12], "planner", GREEN)
-left.set(xlabel="own share of the stock, others in equilibrium", ylabel="utility, less that of the best reply")
+left.set(
+    xlabel="own share of the stock, others in equilibrium", ylabel="utility, less that of the best reply"
+)
 left.set_ylim(-1.5, 0.2)
 left.axhline(0, color=GREY, linewidth=0.8, zorder=0)
 right.set(xlabel="year", ylabel="stock", xlim=(0, 15.5), ylim=(0, 0.5), xticks=range(0, 13, 3))

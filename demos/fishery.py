@@ -64,12 +64,18 @@ fig, ax = plt.subplots()
 line(ax, fine, p * q * k * fine * (1 - q * fine / r), BLUE)
 dots(ax, total, p * catch.sum(axis=1), BLUE)
 line(ax, fine, c * fine, ORANGE)
-ax.fill_between(fine, c * fine, np.maximum(c * fine, p * q * k * fine * (1 - q * fine / r)), color=GREEN, alpha=0.15)
+ax.fill_between(
+    fine, c * fine, np.maximum(c * fine, p * q * k * fine * (1 - q * fine / r)), color=GREEN, alpha=0.15
+)
 label(ax, 7.5, 6.4, "value of the\nsustained catch", BLUE, xytext=(-62, 30))
-label(ax, 12, 2.4, "cost of effort", ORANGE, xytext=(6, -14))
+label(ax, 9, 1.8, "cost of effort", ORANGE, xytext=(0, -18))
 label(ax, 20, 8, "rent 8.0", GREEN, xytext=(6, -4))
 label(ax, nash, 8.6, "4.4", GREEN, xytext=(6, -4))
-for effort, name, ha in ((owner, "sole owner", "left"), (nash, "five boats", "right"), (open_access, "open\naccess", "left")):
+for effort, name, ha in (
+    (owner, "sole owner", "left"),
+    (nash, "five boats", "right"),
+    (open_access, "open\naccess", "left"),
+):
     mark(ax, effort, name, GREY, ha=ha)
 ax.set(xlabel="total effort (units a year)", ylabel="money a year", xlim=(0, 46), ylim=(0, 15.5))
 plt.show()

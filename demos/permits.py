@@ -58,7 +58,9 @@ label(left, 0, worth[0], "worth of a permit", BLUE, xytext=(24, 6))
 label(left, 8, 0.2, "issued", GREY, ha="right", xytext=(-4, 0))
 left.set(xlabel="permits (units of fish a year)", ylabel="money per permit", xlim=(0, 9), ylim=(0, 1))
 boats = np.arange(4)
-right.bar(boats - 0.19, without[-1], 0.36, facecolor="white", edgecolor=ORANGE, hatch="///", label="permits fixed")
+right.bar(
+    boats - 0.19, without[-1], 0.36, facecolor="white", edgecolor=ORANGE, hatch="///", label="permits fixed"
+)
 right.bar(boats + 0.19, with_trade[-1], 0.36, color=GREEN, label="permits traded")
 right.set(xlabel="boat (cost of a unit of effort)", ylabel="money a year, payments included")
 right.set_xticks(boats, [f"{c:g}" for c in cost])
@@ -68,7 +70,8 @@ plt.show()
 # %%
 
 print(f"{without[-1].sum():.2f} without trade, {with_trade[-1].sum():.2f} with it, at a price of {price:.4f}")
-assert np.allclose(catch, 8) and np.allclose(catch_with, 8)
+assert np.allclose(catch, 8)
+assert np.allclose(catch_with, 8)
 assert np.allclose([without[-1].sum(), with_trade[-1].sum(), price], [5.5, 6.5, 0.6875])
 assert (with_trade[-1] > without[-1]).all()
 

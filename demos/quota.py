@@ -30,7 +30,9 @@ tokens = np.arange(4.5, 14.01, 0.5)
 def reply(fine, coverage):
     """Tokens that pay most on average."""
     worlds = draws if coverage < 1 else 1
-    rule = institution("quota", limit=quota, enforcement="fined", fine=fine, monitor=Monitor(coverage=coverage))
+    rule = institution(
+        "quota", limit=quota, enforcement="fined", fine=fine, monitor=Monitor(coverage=coverage)
+    )
     seeds = np.tile(world_seeds(0, worlds), len(tokens))
     society = Society(pool, [rule], num_worlds=len(seeds), seed=seeds)
     actions = {"citizens": np.full((len(seeds), pool.num_agents, 1), quota)}
@@ -56,11 +58,16 @@ for coverage, colour in ((1.0, BLUE), (0.5, ORANGE)):
     assert np.abs(replies - exact(fines, coverage)).max() < 0.5
     assert ((replies > quota) == (fines < gain / coverage)).all()
     mark(ax, gain / coverage, f"{gain / coverage:g}", colour)
-label(ax, 9.5, 10.7, "every second inspected", ORANGE, xytext=(8, 4))
+label(ax, 10.2, 10.4, "every second\ninspected", ORANGE, xytext=(4, 4))
 label(ax, 4.5, 11.2, "all inspected", BLUE, ha="right", xytext=(-2, -30))
 ax.axhline(quota, color=GREY, linewidth=0.8, zorder=0)
 label(ax, 0, quota, "quota", GREY, xytext=(6, -14))
-ax.set(xlabel="fine (money per token above the quota)", ylabel="best reply (tokens)", xlim=(0, 20.5), ylim=(3, 15))
+ax.set(
+    xlabel="fine (money per token above the quota)",
+    ylabel="best reply (tokens)",
+    xlim=(0, 20.5),
+    ylim=(3, 15),
+)
 plt.show()
 
 # %%

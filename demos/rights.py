@@ -12,7 +12,7 @@ they stand and six are bounded.
 import matplotlib.pyplot as plt
 import numpy as np
 from play import column
-from style import BLUE, GREY, ORANGE, dots, label, line
+from style import BLUE, GREY, dots, label, line
 
 from commonweal import Society, institution, make
 
@@ -47,7 +47,11 @@ ax.axhspan(0.15, 0.65, color=BLUE, alpha=0.08, linewidth=0)
 label(ax, 0.02, 0.65, "the right's range", BLUE, xytext=(0, -16))
 label(ax, 0.9, 0.9, "decided", GREY, ha="right", xytext=(-10, 2))
 label(ax, 0.9, 0.65, "in force", BLUE, xytext=(0, -18))
-ax.set(xlabel="unanimous ballot (money per unit landed)", ylabel="tax (money per unit landed)", xlim=(-0.03, 1.03))
+ax.set(
+    xlabel="unanimous ballot (money per unit landed)",
+    ylabel="tax (money per unit landed)",
+    xlim=(-0.03, 1.03),
+)
 plt.show()
 
 # %%

@@ -31,7 +31,11 @@ fig, ax = plt.subplots()
 for revenue, diluted, colour in (("others", 1.0, BLUE), ("citizens", 1 - 1 / n, ORANGE)):
     tokens = [
         symmetric_equilibrium(
-            pool, [institution("taxation", base="extraction", rate=rate, revenue=revenue)], "tokens", grid, 5.0
+            pool,
+            [institution("taxation", base="extraction", rate=rate, revenue=revenue)],
+            "tokens",
+            grid,
+            5.0,
         )
         for rate in rates
     ]

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from commonweal import Society, make
+from commonweal.envs.auction import Auction
+from commonweal.envs.interim_bids import best_response_gain, interim
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.random import Streams, world_seeds
 
@@ -65,17 +67,17 @@ def test_revenue_is_equivalent_and_largest_at_myersons_reserve(units):
 @pytest.mark.parametrize(("units", "reserve"), [(1, 0.0), (1, 0.3), (2, 0.2)])
 def test_nobody_gains_from_leaving_the_equilibrium(pricing, units, reserve):
     auction = continuous(pricing=pricing, units=units, reserve=reserve)
-    assert abs(auction.best_response_gain(auction.equilibrium_bid(MIDPOINTS))) < 3e-5
+    assert abs(best_response_gain(auction, auction.equilibrium_bid(MIDPOINTS))) < 3e-5
     # The integration sees a gain where there is one.
     if pricing != "second-price":
-        assert auction.best_response_gain(0.5 * auction.equilibrium_bid(MIDPOINTS)) > 5e-3
+        assert best_response_gain(auction, 0.5 * auction.equilibrium_bid(MIDPOINTS)) > 5e-3
 
 
 def test_truth_is_dominant_at_second_price_whatever_the_others_bid():
     auction = make("auction-v0", pricing="second-price", units=2, bid_levels=21)
     rng = np.random.default_rng(0)
     for others in (rng.random(2000), MIDPOINTS**3, np.full(2000, 0.4)):
-        tried, wins, payment = auction.interim(np.rint(others * 20) / 20)
+        tried, wins, payment = interim(auction, np.rint(others * 20) / 20)
         for value in tried:  # values that are levels can be bid exactly
             profit = value * wins - payment
             assert profit.max() - profit[np.searchsorted(tried, value)] < 1e-12
@@ -86,7 +88,7 @@ def test_interim_equals_play_with_ties():
     worlds, rng = 40_000, np.random.default_rng(1)
     for pricing in ("first-price", "second-price", "all-pay"):
         auction = make("auction-v0", pricing=pricing, units=2, bid_levels=5, reserve=0.25, num_agents=4)
-        _, wins, payment = auction.interim(np.rint(MIDPOINTS * 4) / 4)
+        _, wins, payment = interim(auction, np.rint(MIDPOINTS * 4) / 4)
         society = Society(auction, num_worlds=worlds)
         for level in (1, 2, 4):
             bid = np.rint(rng.random((worlds, 4, 1)) * 4)
@@ -138,3 +140,20 @@ def test_refusals():
         make("auction-v0", units=5)
     with pytest.raises(NotExact, match="alike"):
         make("auction-v0", num_agents=2, highest_value=(1.0, 2.0)).references()
+
+
+def test_theory():
+    checks = list(Auction.theory())
+    assert len(checks) == 18
+    for check in checks:
+        assert check.passed, check
+
+
+def test_no_play_beats_the_planner_and_a_reserve_wastes():
+    auction, rng = make("auction-v0", bid_levels=None), np.random.default_rng(0)
+    society = Society(auction, num_worlds=500)
+    for _ in range(9):
+        best = society.state.value.max(axis=1)
+        assert (society.step({"bidders": rng.random((500, 5, 1))}).welfare <= best + 1e-12).all()
+    kept = continuous(reserve=0.5).references()
+    assert kept.gap == pytest.approx(10 * 5 / 6 * 0.5**6)  # unsold where all values are below one half

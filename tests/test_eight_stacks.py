@@ -307,4 +307,4 @@ def test_the_book_has_price_time_priority():
     step = society.step(acting(society, sellers__quote=[1, 0], sellers__price=[10, 0]))
     assert step.conduct["turnover"].tolist() == [[0, 50, 50, 0]]
     assert step.money.tolist() == [[0, 30, 40, 0]]
-    assert (society.state.active == 0).all()
+    assert (society.state.left == 0).all()

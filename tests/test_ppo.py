@@ -224,7 +224,7 @@ def test_mixed_heads_against_torch_distributions() -> None:
     mask = torch.rand(5, 400, 8, generator=generator) < 0.5
     mask[..., [0, 4]] = True  # something is always allowed
     uniform = torch.rand(5, 400, 3, generator=generator)
-    raw = heads.sample(output, log_std, uniform, mask)
+    raw = heads.sample(output, log_std, heads.noise(uniform), mask)
     log_prob, entropy = heads.evaluate(output, log_std, raw, mask)
     logits = output.masked_fill(~mask, -torch.inf)
     first, last = (
@@ -253,7 +253,7 @@ def test_samples_follow_their_distribution_at_the_ends_too() -> None:
     output[..., :3] = torch.tensor([0.1, 0.2, 0.7]).log()
     uniform = torch.rand(1, count, 3, generator=torch.Generator().manual_seed(1))
     uniform[0, 0], uniform[0, 1] = 0.0, 1.0  # float32 rounds 1 - 1e-9 to 1
-    raw = heads.sample(output, torch.zeros(1, 1, 1), uniform)
+    raw = heads.sample(output, torch.zeros(1, 1, 1), heads.noise(uniform))
     frequency = torch.bincount(raw[0, :, 0].long(), minlength=3) / count
     np.testing.assert_allclose(frequency, [0.1, 0.2, 0.7], atol=0.005)
     assert raw[..., 1].isfinite().all()

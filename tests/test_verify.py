@@ -2,12 +2,18 @@
 
 import math
 
-from commonweal.benchmarks.verify import _effort_game, _fish_war, _golden_rule, _gordon_schaefer
+from commonweal.benchmarks.verify import (
+    _effort_game,
+    _fish_war,
+    _golden_rule,
+    _gordon_schaefer,
+    _public_goods,
+)
 from commonweal.references import Check
 
 
 def test_closed_forms_hold():
-    found = [*_fish_war(), *_gordon_schaefer(), *_golden_rule(), *_effort_game()]
+    found = [*_fish_war(), *_gordon_schaefer(), *_golden_rule(), *_effort_game(), *_public_goods()]
     assert len(found) > 30
     assert [check.name for check in found if not check.passed] == []
 

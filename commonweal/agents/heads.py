@@ -37,7 +37,7 @@ class Heads:
         self.low = torch.as_tensor(group.low, device=device)
         self.high = torch.as_tensor(group.high, device=device)
         # Place of each continuous column among the standard deviations.
-        self._deviation = [self.discrete[:c].count(False) for c in range(len(self.discrete))]
+        self.deviations = [self.discrete[:c].count(False) for c in range(len(self.discrete))]
 
     def log_probabilities(self, output: Tensor, mask: Tensor | None = None) -> list[Tensor | None]:
         """Log-probabilities `(P, S, L)` of each discrete column's options; None where continuous."""
@@ -48,25 +48,31 @@ class Heads:
             for place, discrete in zip(self.places, self.discrete, strict=True)
         ]
 
-    def sample(self, output: Tensor, log_std: Tensor, uniform: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Raw actions `(P, S, C)`, by inversion of one uniform number per column.
+    def noise(self, uniform: Tensor) -> Tensor:
+        """What `sample` takes, from numbers uniform on [0, 1) `(..., C)`: normal for continuous columns."""
+        noise = uniform.clamp(HALF_ULP, 1.0 - 2.0 * HALF_ULP)
+        for column, discrete in enumerate(self.discrete):
+            if not discrete:
+                noise[..., column] = torch.special.ndtri(noise[..., column])
+        return noise
+
+    def sample(self, output: Tensor, log_std: Tensor, noise: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Raw actions `(P, S, C)`, by inversion of one number per column.
 
         Args:
             output: of the networks, `(P, S, M)`.
             log_std: of the continuous columns, `(P, 1, number of them)`.
-            uniform: random numbers on [0, 1), `(P, S, C)`.
+            noise: from `noise`, `(P, S, C)`.
             mask: allowed options `(P, S, M)`; None: all.
         """
-        uniform = uniform.clamp(HALF_ULP, 1.0 - 2.0 * HALF_ULP)
-        raw = torch.empty_like(uniform)
+        raw = torch.empty_like(noise)
         for column, log_p in enumerate(self.log_probabilities(output, mask)):
             if log_p is None:
-                place, k = self.places[column].start, self._deviation[column]
-                noise = torch.special.ndtri(uniform[..., column])
-                raw[..., column] = output[..., place] + log_std[..., k].exp() * noise
+                place, k = self.places[column].start, self.deviations[column]
+                raw[..., column] = output[..., place] + log_std[..., k].exp() * noise[..., column]
             else:
                 cumulative = log_p.exp().cumsum(dim=-1)
-                threshold = uniform[..., column, None] * cumulative[..., -1:]
+                threshold = noise[..., column, None] * cumulative[..., -1:]
                 raw[..., column] = (cumulative <= threshold).sum(dim=-1)
         return raw
 
@@ -86,7 +92,7 @@ class Heads:
         for column, log_p in enumerate(self.log_probabilities(output, mask)):
             chosen, place = raw[..., column], self.places[column]
             if log_p is None:
-                scale = log_std[..., self._deviation[column]]
+                scale = log_std[..., self.deviations[column]]
                 z = (chosen - output[..., place.start]) * torch.exp(-scale)
                 one = -0.5 * z * z - scale - LOG_ROOT_TWO_PI
                 spread = (scale + 0.5 + LOG_ROOT_TWO_PI).expand_as(one)

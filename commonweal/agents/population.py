@@ -190,8 +190,8 @@ class PopulationPolicies:
             else:
                 shape = (*output.shape[:2], len(actors.heads.places))
                 streams = self._streams.begin(self._clock, phase)
-                uniform = draw(streams, shape, output.device)
-                raw = actors.heads.sample(output, actors.log_std.unsqueeze(1), uniform, allowed)
+                noise = actors.heads.noise(draw(streams, shape, output.device))
+                raw = actors.heads.sample(output, actors.log_std.unsqueeze(1), noise, allowed)
             actions[name] = actors.layout.unfold(actors.heads.physical(raw)).cpu().numpy()
         return actions
 

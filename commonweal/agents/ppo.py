@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from commonweal.agents.kernel import one_blas_thread
 from commonweal.agents.monitoring import Info, Listener, listeners_of
 from commonweal.agents.population import ACTING, Activation, PopulationPolicies, Sharing
 from commonweal.agents.team import Team
@@ -30,7 +31,7 @@ from commonweal.typed import fit_fields
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
-FORMAT = "commonweal.ppo/1"
+FORMAT = "commonweal.ppo/2"
 LEARNING = ACTING + 1  # owner of the random numbers of learning
 
 
@@ -175,6 +176,10 @@ class PPO:
 
     def update(self, remaining: float) -> Info:
         """One rollout and one improvement; `remaining` of the schedule is left, from 1 to 0."""
+        with one_blas_thread():
+            return self._update(remaining)
+
+    def _update(self, remaining: float) -> Info:
         started, config = time.perf_counter(), self.config
         self.updates += 1
         arrays = self._rollout()
@@ -217,7 +222,7 @@ class PPO:
                     team.final[t] = team.acting.fold(step.final_observation[name])
             self._account(step)
         for name, team in self.teams.items():
-            team.observation[:, -1] = team.acting.fold(society.observation[name])
+            team.observation[-1] = team.acting.fold(society.observation[name])
         return discount, terminated, done
 
     def _account(self, step: Transition) -> None:

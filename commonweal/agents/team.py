@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from commonweal.agents.heads import Heads
+from commonweal.agents.kernel import Kernel
 from commonweal.agents.normalisation import ObservationScale, TargetScale
 from commonweal.agents.population import Actors, Layout, Stack, draw
 from commonweal.columns import Group
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+MEAN_DECAY, SQUARE_DECAY = 0.9, 0.999  # of Adam's moments
 
 
 def generalised_advantages(
@@ -50,6 +52,11 @@ def generalised_advantages(
     return advantage
 
 
+def _by_policy(steps: Tensor) -> Tensor:
+    """`(T, P, S, ...)` as `(P, T S, ...)`."""
+    return steps.transpose(0, 1).flatten(1, 2)
+
+
 class Team:
     """The policies of one group: actors, critics, and what trains them.
 
@@ -67,6 +74,7 @@ class Team:
         self.critic = Stack((inputs, *config.hidden, 1), config.activation, gain=1.0)
         self.pieces = [self.actor.num_parameters, self.heads.num_continuous, self.critic.num_parameters]
         self.theta = self._initial().to(device).requires_grad_()
+        self.kernel = Kernel(self.heads, self.actor, self.critic) if device.type == "cpu" else None
         self.train_only(range(group.size))
 
     def _initial(self) -> Tensor:
@@ -88,7 +96,8 @@ class Team:
         allowed = "all or none of the agents who share a policy"
         require(not shared or bool((live == live[0]).all()), "trainable", list(agents), allowed)
         self.live = live[:rows].repeat(self.layout.replicates).unsqueeze(1)
-        self.optimizer = torch.optim.Adam([self.theta], lr=self.config.learning_rate, eps=1e-5)
+        self.adam = {name: torch.zeros_like(self.theta.detach()) for name in ("mean", "square")}
+        self.gradient_steps = 0
 
     def actors(self) -> Actors:
         """The actors; they share memory with the team."""
@@ -98,13 +107,15 @@ class Team:
     # ------------------------------------------------------------------ rollout
 
     def begin(self, num_worlds: int, masked: bool) -> None:
-        """Make room for a rollout and draw its noise."""
+        """Make room for a rollout, step by step, and draw its noise."""
         length, policies = self.config.rollout, self.layout.num_policies
-        shape = (policies, length, num_worlds * self.layout.agents // policies)
+        shape = (length, policies, num_worlds * self.layout.agents // policies)
         inputs, options, columns = self.actor.shapes[0][0], self.heads.num_outputs, len(self.heads.places)
-        self.uniform = draw(self.streams, (*shape, columns), self.device)
-        self.raw = torch.empty_like(self.uniform)
-        self.observation = torch.empty((policies, length + 1, shape[2], inputs), device=self.device)
+        uniform = draw(self.streams, (policies, length, shape[2], columns), self.device)
+        self.noise = self.heads.noise(uniform).transpose(0, 1).contiguous()
+        self.raw = torch.empty_like(self.noise)
+        self.log_prob = torch.empty(shape, device=self.device)
+        self.observation = torch.empty((length + 1, *shape[1:], inputs), device=self.device)
         self.mask = torch.ones((*shape, options), dtype=torch.bool, device=self.device) if masked else None
         self.reward = np.empty((length, num_worlds, self.layout.agents))
         self.final: dict[int, Tensor] = {}
@@ -113,12 +124,16 @@ class Team:
     def act(self, t: int, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> Array:
         """Keep what is observed at step `t` and sample actions `(B, n, C)`."""
         acting, allowed = self.acting, None
-        seen = self.observation[:, t] = acting.fold(observation)
+        seen, raw, log_prob = self.observation[t], self.raw[t], self.log_prob[t]
+        seen.copy_(acting.fold(observation))
         if self.mask is not None and mask is not None:
-            allowed = self.mask[:, t] = acting.fold(mask)
-        output = self.actor(acting.theta, self.scale(seen))
-        raw = self.heads.sample(output, acting.log_std.unsqueeze(1), self.uniform[:, t], allowed)
-        self.raw[:, t] = raw
+            allowed = self.mask[t].copy_(acting.fold(mask))
+        if self.kernel is not None:
+            self.kernel.act(self.theta.detach(), seen, self.scale, self.noise[t], allowed, raw, log_prob)
+        else:
+            output, log_std = self.actor(acting.theta, self.scale(seen)), acting.log_std.unsqueeze(1)
+            raw.copy_(self.heads.sample(output, log_std, self.noise[t], allowed))
+            log_prob.copy_(self.heads.evaluate(output, log_std, raw, allowed)[0])
         actions: Array = self.layout.unfold(self.heads.physical(raw)).cpu().numpy()
         return actions
 
@@ -143,8 +158,7 @@ class Team:
 
     def assess(self, discount: Array, terminated: Bool, done: Bool) -> tuple[Tensor, Tensor]:
         """Advantages and targets of the rollout, `(P, T, S)`; the other arguments are `(T, B)`."""
-        shape = self.observation.shape[:3]
-        value = self.value(self.observation.flatten(1, 2)).view(shape)
+        value = torch.unflatten(self.value(_by_policy(self.observation)), 1, (len(self.observation), -1))
         value, next_value = value[:, :-1], value[:, 1:].clone()
         ended = self._stretch(done)
         if self.final:
@@ -174,25 +188,45 @@ class Team:
         config, target, advantage = self.config, target.flatten(1), advantage.flatten(1)
         explained = 1.0 - advantage.var(dim=1) / target.var(dim=1).clamp_min(1e-12)
         spread = advantage.std(dim=1, keepdim=True) + 1e-8
+        observation = _by_policy(self.observation[:-1])
         batch = {
-            "observation": self.scale(self.observation[:, :-1].flatten(1, 2)),
-            "raw": self.raw.flatten(1, 2),
+            "observation": self.scale(observation),
+            "raw": _by_policy(self.raw),
+            "log_prob": _by_policy(self.log_prob),
             "advantage": (advantage - advantage.mean(dim=1, keepdim=True)) / spread,
         }
         if self.mask is not None:
-            batch["mask"] = self.mask.flatten(1, 2)
+            batch["mask"] = _by_policy(self.mask)
         with torch.no_grad():
             batch["target"] = self.normalise(target)
-            batch["log_prob"], _ = self.evaluate(batch)
-        self.optimizer.param_groups[0]["lr"] = learning_rate
+        parts, size = config.minibatches, target.shape[1] // config.minibatches
         for _ in range(config.epochs):
-            for minibatch in self._minibatches(batch):
-                loss, diagnostics = self.loss(minibatch, entropy)
-                self.optimizer.zero_grad()
-                torch.autograd.backward(loss.sum())
-                self._step()
-        self.scale.update(self.observation[:, :-1].flatten(1, 2), self.live)
-        return {**diagnostics, "explained_variance": explained}
+            order = self.streams.permutation(target.shape[1])[:, : parts * size]
+            for rows in np.split(order, parts, axis=1):
+                gradient, told = self.gradient(batch, np.ascontiguousarray(rows), entropy)
+                self._step(gradient, learning_rate)
+        self.scale.update(observation, self.live)
+        return {"entropy": told[:, 0], "approx_kl": told[:, 1], "explained_variance": explained}
+
+    def gradient(
+        self, batch: dict[str, Tensor], rows: NDArray[np.intp], entropy: float
+    ) -> tuple[Tensor, Tensor]:
+        """Gradient `(P, K)` on the samples `rows (R, n)` of each replicate; entropy and KL, `(P, 2)`."""
+        config = self.config
+        if self.kernel is not None:
+            return self.kernel.gradient(
+                self.theta.detach(), batch, rows, config.clip, config.value_coefficient, entropy
+            )
+        policies, samples = batch["target"].shape
+        index = torch.from_numpy(rows).to(self.device)
+        index = index.repeat_interleave(policies // self.layout.replicates, dim=0)
+        index = (index + samples * torch.arange(policies, device=self.device).unsqueeze(1)).flatten()
+        part = {
+            name: values.flatten(0, 1)[index].view(policies, -1, *values.shape[2:])
+            for name, values in batch.items()
+        }
+        loss, told = self.loss(part, entropy)
+        return torch.autograd.grad(loss.sum(), self.theta)[0], told
 
     def evaluate(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the batch's actions and entropies, `(P, S)` each."""
@@ -200,10 +234,8 @@ class Team:
         output = self.actor(actor, batch["observation"])
         return self.heads.evaluate(output, log_std.unsqueeze(1), batch["raw"], batch.get("mask"))
 
-    def loss(
-        self, batch: Mapping[str, Tensor], entropy_coefficient: float
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The clipped surrogate, the critic's squared error and the entropy bonus: `(P,)`."""
+    def loss(self, batch: Mapping[str, Tensor], entropy_coefficient: float) -> tuple[Tensor, Tensor]:
+        """The clipped surrogate, the critic's squared error and the entropy bonus `(P,)`; see `gradient`."""
         config, advantage = self.config, batch["advantage"]
         log_prob, entropy = self.evaluate(batch)
         log_ratio = log_prob - batch["log_prob"]
@@ -218,38 +250,29 @@ class Team:
         loss = config.value_coefficient * error - surrogate - entropy_coefficient * bonus
         with torch.no_grad():
             kl = (ratio - 1.0 - log_ratio).mean(dim=1)
-        return loss, {"entropy": bonus.detach(), "approx_kl": kl}
-
-    def _minibatches(self, batch: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        """The batch in a random order of its own for each replicate, in equal parts."""
-        policies, samples = batch["target"].shape
-        parts = self.config.minibatches
-        size = samples // parts
-        order = torch.from_numpy(self.streams.permutation(samples)[:, : parts * size]).to(self.device)
-        order = order.repeat_interleave(policies // self.layout.replicates, dim=0)
-        rows = order + samples * torch.arange(policies, device=self.device).unsqueeze(1)
-        rows = rows.view(policies, parts, size).transpose(0, 1).flatten()
-        split = {
-            name: values.flatten(0, 1)[rows].view(parts, policies, size, *values.shape[2:])
-            for name, values in batch.items()
-        }
-        return [{name: values[part] for name, values in split.items()} for part in range(parts)]
+        return loss, torch.stack([bonus.detach(), kl], dim=1)
 
     @torch.no_grad()
-    def _step(self) -> None:
-        """Clip the gradient of each policy by its own norm, then move those that are not frozen."""
-        gradient = self.theta.grad
-        assert gradient is not None
+    def _step(self, gradient: Tensor, learning_rate: float) -> None:
+        """Clip the gradient of each policy by its own norm, then move those that are not frozen.
+
+        Source: Kingma and Ba (2015), Adam, arXiv 1412.6980.
+        """
         norm = gradient.norm(dim=1, keepdim=True)
-        gradient.mul_((self.config.max_gradient_norm / (norm + 1e-6)).clamp_max(1.0) * self.live)
-        self.optimizer.step()
+        gradient = gradient * ((self.config.max_gradient_norm / (norm + 1e-6)).clamp_max(1.0) * self.live)
+        self.gradient_steps += 1
+        mean = self.adam["mean"].lerp_(gradient, 1.0 - MEAN_DECAY)
+        square = self.adam["square"].lerp_(gradient.square_(), 1.0 - SQUARE_DECAY)
+        spread = (square / (1.0 - SQUARE_DECAY**self.gradient_steps)).sqrt_().add_(1e-5)
+        self.theta.addcdiv_(mean, spread, value=-learning_rate / (1.0 - MEAN_DECAY**self.gradient_steps))
 
     # ------------------------------------------------------------------ copies
 
     def get_state(self) -> dict[str, Any]:
         """Everything that changes, as tensors and plain values."""
         return {
-            "theta": self.theta.detach(), "live": self.live, "optimizer": self.optimizer.state_dict(),
+            "theta": self.theta.detach(), "live": self.live, "adam": self.adam,
+            "gradient_steps": self.gradient_steps,
             "observation_moments": self.scale.moments, "target_moments": self.target_scale.moments,
         }  # fmt: skip
 
@@ -257,7 +280,8 @@ class Team:
         """Restore what `get_state` returned."""
         self.copy_policies(state)
         self.live = state["live"].to(self.device)
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.adam = {name: moment.clone().to(self.device) for name, moment in state["adam"].items()}
+        self.gradient_steps = state["gradient_steps"]
 
     @torch.no_grad()
     def copy_policies(self, state: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commonweal import registry
+from commonweal.benchmarks.schelling import Schelling, schelling
 from commonweal.benchmarks.yardsticks import record
 from commonweal.envs.base import Dilemma
 from commonweal.errors import NotExact
@@ -34,18 +35,19 @@ def first_line(thing: object) -> str:
 
 
 def attributes(cls: type) -> dict[str, str]:
-    """What the docstring's `Attributes` section says of each name."""
-    told = inspect.getdoc(cls) or ""
-    section = re.search(r"^Attributes:\n((?:[ \t]+.*\n?|\n)+)", told, re.MULTILINE)
+    """What the `Attributes` sections of the class and its bases say of each name."""
     found: dict[str, str] = {}
-    name = ""
-    for line in section[1].splitlines() if section else []:
-        start = re.match(r"    (\w+): (.*)", line)
-        if start:
-            name = start[1]
-            found[name] = start[2]
-        elif name and line.strip():
-            found[name] += " " + line.strip()
+    for base in reversed(cls.__mro__):
+        told = inspect.cleandoc(base.__doc__ or "")
+        section = re.search(r"^Attributes:\n((?:[ \t]+.*\n?|\n)+)", told, re.MULTILINE)
+        names: list[str] = []
+        for line in section[1].splitlines() if section else []:
+            start = re.match(r"    (\w+(?:, \w+)*): (.*)", line)
+            if start:
+                names = start[1].split(", ")
+                found |= dict.fromkeys(names, start[2])
+            elif names and line.strip():
+                found |= {name: f"{found[name]} {line.strip()}" for name in names}
     return found
 
 
@@ -67,6 +69,13 @@ def show(dilemma: Dilemma, console: Console, out: Path | None = None) -> None:
         console.print(f"references: none ({error or 'not implemented'})")
         return
     console.print(_references(found), _facts(found))
+    diagram = None
+    try:
+        with console.status("Schelling diagram"):
+            diagram = schelling(dilemma)
+        console.print(_schelling(diagram))
+    except NotExact as error:
+        console.print(f"Schelling diagram: none ({error})")
     series = {k: found[k]["series"] for k in ("selfish", "planner") if found[k]["series"]}
     if not series:
         return
@@ -75,7 +84,7 @@ def show(dilemma: Dilemma, console: Console, out: Path | None = None) -> None:
     console.print(_sparklines(series, (differing or list(paths[0]))[0]))
     if out is not None:
         path = out / f"{dilemma.id}.png"
-        write_atomically(path, lambda file: file.write(picture(dilemma.id, series)))
+        write_atomically(path, lambda file: file.write(picture(dilemma.id, series, diagram)))
         console.print(f"picture: {path}")
 
 
@@ -153,8 +162,19 @@ def _sparklines(series: dict[str, dict[str, list[float]]], name: str) -> Group:
     return Group(*shown)
 
 
-def picture(title: str, series: dict[str, dict[str, list[float]]]) -> bytes:
-    """A PNG of every series under both references, one panel each."""
+def _schelling(diagram: Schelling) -> Group:
+    """Both curves, at most eleven points of each."""
+    n = len(diagram.planner)
+    table = Table(title="Schelling diagram: what one agent gets, by its own rule", title_justify="left")
+    for heading in ("others who follow the planner's rule", "selfish", "planner"):
+        table.add_column(heading, justify="right")
+    for k in np.unique(np.linspace(0, n - 1, min(n, 11)).round().astype(int)):
+        table.add_row(str(k), f"{diagram.selfish[k]:.5g}", f"{diagram.planner[k]:.5g}")
+    return Group(table, Text(diagram.verdict))
+
+
+def picture(title: str, series: dict[str, dict[str, list[float]]], diagram: Schelling | None = None) -> bytes:
+    """A PNG of every series under both references, one panel each, and of Schelling's diagram."""
     import io
 
     import matplotlib as mpl
@@ -162,12 +182,15 @@ def picture(title: str, series: dict[str, dict[str, list[float]]]) -> bytes:
 
     from commonweal.benchmarks.figures import GREEN, RED, STYLE
 
-    names = list(next(iter(series.values())))
+    first, *others = series.values()
+    # A panel in which both are the same (the share of rounds that has passed) shows nothing.
+    names = [name for name in first if any(other[name] != first[name] for other in others)] or list(first)
+    total = len(names) + (diagram is not None)
     with mpl.rc_context(STYLE):
-        rows, columns = -(-len(names) // 2), min(len(names), 2)
+        rows, columns = -(-total // 2), min(total, 2)
         figure = Figure(figsize=(4.0 * columns, 2.5 * rows), layout="constrained")
         panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
-        for axes in panels[len(names) :]:
+        for axes in panels[total:]:
             axes.set_visible(False)
         for axes, name in zip(panels, names, strict=False):
             for who, dashes, colour in (("selfish", "--", RED), ("planner", "-", GREEN)):
@@ -175,6 +198,15 @@ def picture(title: str, series: dict[str, dict[str, list[float]]]) -> bytes:
                     axes.plot(series[who][name], linestyle=dashes, color=colour, label=who)
             axes.set(title=name, xlabel="play")
             axes.margins(x=0)
+        if diagram is not None:
+            axes = panels[len(names)]
+            for curve, dashes, colour in (
+                (diagram.selfish, "--", RED),
+                (diagram.planner, "-", GREEN),
+            ):
+                axes.plot(curve, linestyle=dashes, color=colour, marker="o", markersize=3)
+            axes.set(title="one agent's utility", xlabel="others who follow the planner's rule")
+            axes.xaxis.get_major_locator().set_params(integer=True)
         figure.axes[0].legend(frameon=False)
         figure.suptitle(title)
         file = io.BytesIO()

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rich import box
+from rich.table import Table
 
 from commonweal import registry
 from commonweal.envs.fishery import Fishery
+from commonweal.errors import CommonwealError
 from commonweal.institutions.base import Institution
 from commonweal.interfaces.pettingzoo import parallel_env
 from commonweal.society import Society
@@ -135,6 +138,15 @@ def single_world(stack: list[Institution]) -> Callable[[], Any]:
     return step
 
 
+def _sized(dilemma: str, num_agents: int) -> dict[str, int]:
+    """The parameter that sets the number of agents, where a dilemma has one and takes the value."""
+    try:
+        registry.make(dilemma, num_agents=num_agents)
+    except CommonwealError:
+        return {}
+    return {"num_agents": num_agents}
+
+
 def stepping(num_worlds: int = 1024, num_agents: int = 8, repetitions: int = 5) -> list[Measurement]:
     """Agent-steps per second of societies on one core, beside a bare NumPy kernel."""
     label = f"B = {num_worlds}, N = {num_agents}"
@@ -154,10 +166,21 @@ def stepping(num_worlds: int = 1024, num_agents: int = 8, repetitions: int = 5) 
         jobs[f"fishery-v0, {name}, {label}"] = (unit, goal, timed(step, agents))
     for dilemma in registry.DILEMMAS:
         if dilemma != "fishery-v0":
-            step, size = society_step(dilemma, [], num_worlds)
+            step, size = society_step(dilemma, [], num_worlds, **_sized(dilemma, num_agents))
             goal = 0.5e6 if dilemma == "double_auction-v0" else 2e6
             jobs[f"{dilemma}, no institution, B = {num_worlds}, N = {size}"] = (
                 unit, goal, timed(step, num_worlds * size)
             )  # fmt: skip
     jobs["PettingZoo, one fishery of five agents"] = ("env-steps/s", 3000.0, timed(single_world([]), 1))
     return measure(jobs, repetitions)
+
+
+def stepping_table(measured: list[Measurement], title: str = "stepping, one core") -> Table:
+    """Medians, their range and the goals."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    for heading in ("what", "median", "lowest", "highest", "goal", "per second"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for one in measured:
+        numbers = [f"{x:,.0f}" for x in (one.median, min(one.rates), max(one.rates))]
+        table.add_row(one.name, *numbers, f"{one.goal:,.0f}" if one.goal else "", one.unit.split("/")[0])
+    return table

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from commonweal import registry
 from commonweal.agents.best_response import best_response_gain
@@ -18,6 +20,7 @@ from commonweal.references import Check
 from commonweal.society import Society
 from commonweal.solvers import corrective_tax, equilibrium
 
+Array = NDArray[np.float64]
 CLOSED_FORM = 1e-6
 WORLDS = 256
 
@@ -25,7 +28,8 @@ WORLDS = 256
 def checks() -> list[Check]:
     """Every check, computed afresh: those of each dilemma's own file, then those that need solvers."""
     told = [check for name in registry.DILEMMAS for check in registry.dilemma_class(name).theory()]
-    return [*told, *_fish_war(), *_gordon_schaefer(), *_golden_rule(), *_effort_game(), *_programming()]
+    closed = [*_fish_war(), *_gordon_schaefer(), *_golden_rule(), *_effort_game(), *_public_goods()]
+    return [*told, *closed, *_programming()]
 
 
 def _fish_war() -> Iterator[Check]:
@@ -150,6 +154,54 @@ def _own_rent(fishery: Fishery, each: float, more: float) -> float:
     for _ in range(800):
         state, outcome = fishery.step(state, play, rng)
     return float(outcome.money[0, 0])
+
+
+def _public_goods() -> Iterator[Check]:
+    """Rules laid over a round of the public good, played through the society."""
+    source = "Christoffersen et al. (2023): 1 - m"
+    slopes = [_contracted(theta, [[1, 7, 7, 7], [0, 7, 7, 7]]) for theta in (0.5, 0.7)]
+    low, high = (float(payoff[0, 0] - payoff[1, 0]) for payoff in slopes)
+    switch = 0.5 - 0.2 * low / (high - low)
+    yield Check("public good: reward from which giving pays", source, 0.6, switch, CLOSED_FORM)
+    source = "Koster et al. (2022)"
+    paid = _contracted(1.2, [[10, 2, 2, 2], [9, 2, 2, 2]], preset="democratic_ai")
+    # Shared equally, plus 1.2 a unit from the others: each has back 1.6 times its own.
+    yield Check("libertarian: all give all, the rich", source, 16.0, float(paid[0, 0]), CLOSED_FORM)
+    yield Check("libertarian: all give all, a poor one", source, 3.2, float(paid[0, 1]), CLOSED_FORM)
+    own = 1.0 + float(paid[0, 0] - paid[1, 0])
+    yield Check("libertarian: own return of a unit", source, 1.6, own, CLOSED_FORM)
+    yield Check(
+        "one point at 1:3 for each 5 tokens", "Fehr and Gächter (2002)", 0.2, _deterrence(), CLOSED_FORM
+    )
+
+
+def _contracted(theta: float, gifts: list[list[float]], preset: str | None = None) -> Array:
+    """Payoffs `(B, N)` of contributions `gifts (B, N)` under a signed contract that pays `theta` a unit."""
+    contract = registry.institution("contract", max_transfer=2.0, levels=None)
+    game = registry.make("public_goods-v0", preset=preset, levels=None)
+    society = Society(game, [contract], num_worlds=len(gifts))
+    columns = [action.name for action in society.groups["citizens"].spaces]
+    entries: tuple[tuple[str, Any], ...] = (
+        ("contract_offer", theta), ("contract_sign", 1.0), ("contribution", np.array(gifts, np.float64)),
+    )  # fmt: skip
+    for name, value in entries:
+        actions = society.columns.null_actions(len(gifts))
+        actions["citizens"][..., columns.index(name)] = value
+        paid = society.step(actions).reward["citizens"]
+    return paid
+
+
+def _deterrence() -> float:
+    """Points for each token kept back after which a lone free rider has what the others' giving brings."""
+    sanctions = registry.institution("peer-sanctions", base="contribution", stage="respond", targets="each")
+    society = Society(registry.make("public_goods-v0"), [sanctions])
+    play = society.columns.null_actions(1)
+    play["citizens"][0, 1:, 0] = 20
+    rider = society.step(play).reward["citizens"][0, 0]
+    respond = society.columns.null_actions(1)
+    respond["citizens"][0, 3, 1] = 1  # one point from the last agent to the next, the free rider
+    loss = -society.step(respond).reward["citizens"][0, 0]
+    return float((rider - 32.0) / loss / 20.0)
 
 
 def _programming() -> Iterator[Check]:

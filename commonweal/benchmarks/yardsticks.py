@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal import registry
-from commonweal.agents.base import Policies
+from commonweal.agents.scripted import Scripted
 from commonweal.envs.base import Dilemma
 from commonweal.errors import NotExact
 from commonweal.evaluation import evaluate
-from commonweal.random import Streams, world_seeds
 from commonweal.references import References, Rule, Yardstick
 from commonweal.society import Society
 from commonweal.solvers import references
@@ -25,37 +23,10 @@ WORLDS = 64  # for the mean trajectory of a yardstick
 SEED = 20_000
 
 
-@dataclass
-class _Scripted(Policies):
-    """All citizens follow one rule."""
-
-    society: Society
-    rule: Rule
-    rng: Streams
-    clock: int = 0
-
-    def act(
-        self,
-        observation: Mapping[str, NDArray[np.float32]],
-        mask: Mapping[str, NDArray[np.bool_]] | None = None,
-    ) -> dict[str, Array]:
-        self.clock += 1
-        actions = {}
-        for name, group in self.society.groups.items():
-            columns: dict[str, Array] = {
-                signal.name: observation[name][..., group.signal_slice(signal.name)].astype(np.float64)
-                for _, signal in group.signals
-            }
-            chosen = self.rule(columns, self.rng.begin(self.clock, 0))
-            actions[name] = np.stack([chosen[action.name] for action in group.spaces], axis=-1)
-        return actions
-
-
 def trajectory(dilemma: Dilemma, rule: Rule) -> dict[str, list[float]]:
     """Mean over worlds of every series when all follow `rule`, play by play."""
     society = Society(dilemma, num_worlds=WORLDS)
-    seeds = world_seeds(SEED, WORLDS)
-    played = evaluate(society, _Scripted(society, rule, Streams(seeds, owner=1 << 21)), seeds)
+    played = evaluate(society, Scripted(society, rule, SEED), SEED)
     return {name: np.nanmean(values, axis=1).tolist() for name, values in played.series.items()}
 
 

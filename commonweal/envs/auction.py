@@ -29,27 +29,27 @@ Sources: Vickrey (1961), J. Finance 16, 8-37; Myerson (1981), Mathematics of Ope
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import brentq
 from scipy.special import betainc
 
 from commonweal.envs.base import Outcome, Play
+from commonweal.envs.interim_bids import VALUES, best_response_gain, interim
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
-from commonweal.random import Streams
-from commonweal.references import References, Rule, Yardstick
+from commonweal.random import Streams, world_seeds
+from commonweal.references import Check, References, Rule, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
 PRICING = ("first-price", "second-price", "all-pay")
-VALUES = 2000  # midpoints of the values' distribution in a numerical best response
+AUCTIONS = 50_000  # played for a mean in `theory`
 
 
 @dataclass
@@ -104,16 +104,17 @@ class Auction(RepeatedGame):
         return {"bidders": self.num_agents}
 
     @property
-    def _highest_bid(self) -> float:
+    def highest_bid(self) -> float:
+        """Money."""
         return float(np.max(self.highest_value))
 
     def actions(self) -> list[Action]:
         """The bid."""
-        return [Action("bid", Real(0.0, self._highest_bid, "money", self.bid_levels))]
+        return [Action("bid", Real(0.0, self.highest_bid, "money", self.bid_levels))]
 
     def signals(self) -> list[Signal]:
         """The own value in the coming auction, and the share of the auctions held."""
-        return [Signal("value", "money", 0.0, self._highest_bid), PROGRESS]
+        return [Signal("value", "money", 0.0, self.highest_bid), PROGRESS]
 
     def initial(self, rng: Streams) -> AuctionState:
         """Values of the first auction."""
@@ -148,11 +149,11 @@ class Auction(RepeatedGame):
 
     def limit(self, state: AuctionState, play: Play, bounds: Bounds) -> Play:
         """Change bids to what the bounds allow."""
-        return {**play, "bid": np.clip(np.clip(play["bid"], *bounds["bid"]), 0.0, self._highest_bid)}
+        return {**play, "bid": np.clip(np.clip(play["bid"], *bounds["bid"]), 0.0, self.highest_bid)}
 
     # ------------------------------------------------------------------ theory
 
-    def _symmetric(self) -> tuple[float, float]:
+    def symmetric(self) -> tuple[float, float]:
         """`(h, r / h)`."""
         h, reserve = np.unique(self.highest_value), np.unique(self.reserve)
         if len(h) > 1 or len(reserve) > 1:
@@ -162,7 +163,7 @@ class Auction(RepeatedGame):
             )
         return float(h[0]), min(float(reserve[0] / h[0]), 1.0)
 
-    def _beaten(self, below: Array) -> Array:
+    def beaten(self, below: Array) -> Array:
         """G: probability that fewer than k of N - 1 others are above, if one is below with `below`."""
         return np.asarray(betainc(self.num_agents - self.units, self.units, below), dtype=np.float64)
 
@@ -172,80 +173,26 @@ class Auction(RepeatedGame):
         middle = 0.5 * (np.asarray(high) + np.asarray(low))[..., None]
         half = 0.5 * (np.asarray(high) - np.asarray(low))[..., None]
         at = np.clip(middle + half * node, 0.0, 1.0)
-        total: Array = (self._beaten(at) * (at if by_value else 1.0) * weight * half).sum(axis=-1)
+        total: Array = (self.beaten(at) * (at if by_value else 1.0) * weight * half).sum(axis=-1)
         return total
 
     def entry_value(self) -> float:
         """v_0, the lowest value that takes part, money: pays the reserve price if all others stay out."""
-        h, reserve = self._symmetric()
+        h, reserve = self.symmetric()
         if self.pricing != "all-pay" or reserve in (0.0, 1.0):
             return h * reserve
-        return h * float(brentq(lambda v: v * float(self._beaten(v)) - reserve, 0.0, 1.0, xtol=1e-15))
+        return h * float(brentq(lambda v: v * float(self.beaten(v)) - reserve, 0.0, 1.0, xtol=1e-15))
 
     def equilibrium_bid(self, value: Array) -> Array:
         """Bid of each value in the symmetric equilibrium of continuous bids; money, any shape."""
-        h, _ = self._symmetric()
+        h, _ = self.symmetric()
         entry, share = self.entry_value() / h, np.clip(np.asarray(value, dtype=np.float64) / h, 0.0, 1.0)
         if self.pricing == "second-price":
             return np.where(share >= entry, h * share, 0.0)
-        wins = self._beaten(share)
+        wins = self.beaten(share)
         paid = share * wins - self._integral(entry, share)
         bid = paid / np.maximum(wins, 1e-300) if self.pricing == "first-price" else paid
         return np.where((share >= entry) & (wins > 0), h * bid, 0.0)
-
-    def interim(self, bids: Array) -> tuple[Array, Array, Array]:
-        """What a bid brings when each other bidder bids `bids[j]` at the j-th of M equally likely values.
-
-        Returns:
-            tried bids, and the probability of winning and the expected payment of each. With levels all
-            of them, ties by lot; else a fine grid, on which the others' bids are taken as spread evenly
-            between their sorted values.
-        """
-        top, (_, reserve) = self._highest_bid, self._symmetric()
-        reserve *= top
-        if self.bid_levels:
-            tried = np.linspace(0.0, top, self.bid_levels)
-            index = np.rint(bids / tried[1]).astype(np.intp)
-            tied = np.bincount(index, minlength=self.bid_levels) / len(bids)
-            below = np.cumsum(tied) - tied
-        else:
-            tried = np.linspace(0.0, top, 2 * VALUES + 1)
-            share = (np.arange(len(bids)) + 0.5) / len(bids)
-            tied, below = np.zeros_like(tried), np.interp(tried, np.sort(bids), share, 0.0, 1.0)
-        admitted = tried >= reserve - 1e-12
-        wins = admitted * self._winning(below, tied)
-        if self.pricing == "all-pay":
-            return tried, wins, admitted * tried
-        if self.pricing == "first-price":
-            return tried, wins, wins * tried
-        price = np.maximum(tried, reserve)
-        if not self.bid_levels:  # E[max(r, Y); Y < b] by parts
-            beaten = self._beaten(below)
-            return tried, wins, admitted * (price * beaten - cumulative_trapezoid(beaten, price, initial=0))
-        beaten, at_most = self._beaten(below), self._beaten(np.minimum(below + tied, 1.0))
-        cheaper = np.concatenate([[0.0], np.cumsum(price * (at_most - beaten))[:-1]])
-        return tried, wins, admitted * cheaper + tried * (wins - admitted * beaten)
-
-    def _winning(self, below: Array, tied: Array) -> Array:
-        """Probability of winning when each other is below, tied with or above this bid; ties by lot."""
-        others, above = self.num_agents - 1, np.clip(1.0 - below - tied, 0.0, 1.0)
-        wins = np.zeros_like(below)
-        for a in range(self.units):
-            for t in range(others - a + 1):
-                ways = math.comb(others, a) * math.comb(others - a, t)
-                chance = ways * above**a * tied**t * below ** (others - a - t)
-                wins += chance * min((self.units - a) / (t + 1), 1.0)
-        return wins
-
-    def best_response_gain(self, bids: Array) -> float:
-        """Gain per auction of one bidder from the best deviation, if all bid `bids[j]` at the j-th of
-        M equally likely values (the midpoints of M equal parts of [0, h]); money, by integration.
-        """
-        value = self._highest_bid * (np.arange(len(bids)) + 0.5) / len(bids)
-        tried, wins, payment = self.interim(bids)
-        best = (value[:, None] * wins - payment).max(axis=1)
-        own = value * np.interp(bids, tried, wins) - np.interp(bids, tried, payment)
-        return float((best - own).mean())
 
     def references(self) -> References:
         """Symmetric equilibrium of every auction (values are drawn anew); planner: highest values win.
@@ -253,7 +200,7 @@ class Auction(RepeatedGame):
         Raises:
             NotExact: bidders differ.
         """
-        h, _ = self._symmetric()
+        h, _ = self.symmetric()
         weight = self.weight
         entry = self.entry_value() / h
         planned = float(weight * h * self.num_agents * self._integral(0.0, by_value=True))
@@ -261,7 +208,7 @@ class Auction(RepeatedGame):
             fine, coarse = self._at_levels(VALUES * 10), self._at_levels(VALUES * 5)
             value, revenue = fine
             error = weight * abs(value - coarse[0])
-            epsilon = weight * max(self.best_response_gain(self._own_bids(VALUES)), 0.0)
+            epsilon = weight * max(best_response_gain(self, self._own_bids(VALUES)), 0.0)
         else:
             value = float(h * self.num_agents * self._integral(entry, by_value=True))
             revenue, error, epsilon = self._revenue(entry), 0.0, 0.0
@@ -271,44 +218,80 @@ class Auction(RepeatedGame):
             self._bidding(), {"revenue": revenue, "entry value": self.entry_value()},
         )  # fmt: skip
         planner = Yardstick(planned, "closed form", selection="the highest values win")
-        best = float(self._beaten(np.asarray(0.5))) if self.pricing == "all-pay" else 1.0
-        facts = {
-            "revenue": self._revenue(entry),
+        return References(selfish, planner, planned, facts=self.facts())
+
+    def facts(self) -> Mapping[str, float]:
+        """Textbook numbers of the symmetric equilibrium of continuous bids."""
+        h, _ = self.symmetric()
+        best = float(self.beaten(np.asarray(0.5))) if self.pricing == "all-pay" else 1.0
+        return {
+            "revenue": self._revenue(self.entry_value() / h),
             "best entry value": h / 2,
             "best reserve price": 0.5 * h * best,
             "revenue at the best reserve price": self._revenue(0.5),
             "bid of the highest value": float(self.equilibrium_bid(np.asarray(h))),
         }
-        return References(selfish, planner, planned, facts=facts)
 
     def _revenue(self, entry: float) -> float:
         """Expected revenue of an auction if values above `entry` (share of h) take part."""
         # N times the integral of m over [v_0, 1], the order of integration changed.
         v_g, g = self._integral(entry, by_value=True), self._integral(entry)
-        return float(self._symmetric()[0] * self.num_agents * (2 * v_g - g))
+        return float(self.symmetric()[0] * self.num_agents * (2 * v_g - g))
 
     def _own_bids(self, number: int) -> Array:
         """Equilibrium bids at the midpoints of `number` equal parts of [0, h], at the nearest level."""
-        bids = self.equilibrium_bid(self._highest_bid * (np.arange(number) + 0.5) / number)
+        bids = self.equilibrium_bid(self.highest_bid * (np.arange(number) + 0.5) / number)
         if not self.bid_levels:
             return bids
-        step = self._highest_bid / (self.bid_levels - 1)
+        step = self.highest_bid / (self.bid_levels - 1)
         return np.asarray(np.rint(bids / step) * step, dtype=np.float64)
 
     def _at_levels(self, number: int) -> tuple[float, float]:
         """Winners' value and revenue of an auction where equilibrium bids are rounded to levels."""
         bids = self._own_bids(number)
-        value = self._highest_bid * (np.arange(number) + 0.5) / number
-        tried, wins, payment = self.interim(bids)
+        value = self.highest_bid * (np.arange(number) + 0.5) / number
+        tried, wins, payment = interim(self, bids)
         index = np.rint(bids / tried[1]).astype(np.intp)
         n = self.num_agents
         return float(n * (value * wins[index]).mean()), float(n * payment[index].mean())
 
     def _bidding(self) -> Rule:
-        step = self._highest_bid / (self.bid_levels - 1) if self.bid_levels else 0.0
+        step = self.highest_bid / (self.bid_levels - 1) if self.bid_levels else 0.0
 
         def rule(observation: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
-            bid = np.minimum(self.equilibrium_bid(observation["value"][..., 0]), self._highest_bid)
+            bid = np.minimum(self.equilibrium_bid(observation["value"][..., 0]), self.highest_bid)
             return {"bid": np.rint(bid / step) if step else bid}
 
         return rule
+
+    @classmethod
+    def theory(cls) -> Iterable[Check]:
+        """Revenue of every pricing, in closed form and played; Myerson's reserve; best replies."""
+        source = "Vickrey (1961)"
+        for n, revenue in ((2, 1.0 / 3.0), (5, 2.0 / 3.0)):
+            for pricing in PRICING:
+                auction = cls(num_agents=n, pricing=pricing, bid_levels=None)  # type: ignore[arg-type]
+                found, name = auction.references(), f"{pricing} auction, N = {n}"
+                yield Check(f"{name}: revenue", source, revenue, found.selfish.detail["revenue"])
+                paid = auction._played_revenue()
+                bound = 3.0 * float(paid.std()) / math.sqrt(AUCTIONS)
+                yield Check(f"{name}: revenue, played", source, revenue, float(paid.mean()), bound)
+            first = cls(num_agents=n, bid_levels=None)
+            bid = float(first.equilibrium_bid(np.asarray(0.8)))
+            yield Check(f"first-price auction, N = {n}: bid of 0.8", source, 0.8 * (n - 1) / n, bid)
+            middle = (np.arange(VALUES) + 0.5) / VALUES
+            gain = best_response_gain(first, first.equilibrium_bid(middle))
+            yield Check(f"first-price auction, N = {n}: gain of the best reply", source, 0.0, gain, 3e-5)
+        reserves = np.linspace(0.0, 1.0, 1001)
+        earned = [cls(num_agents=2, reserve=r, bid_levels=None).facts()["revenue"] for r in reserves.tolist()]
+        source, best = "Myerson (1981)", float(reserves[int(np.argmax(earned))])
+        yield Check("auction, N = 2: best reserve price, of all thousandths", source, 0.5, best)
+        yield Check("auction, N = 2: revenue at it", source, 5.0 / 12.0, max(earned))
+
+    def _played_revenue(self) -> Array:
+        """Revenue of auctions in which all bid as in equilibrium, `(B,)`."""
+        rng = Streams(world_seeds(0, AUCTIONS), 0)
+        state = self.initial(rng)
+        _, outcome = self.step(state, {"bid": self.equilibrium_bid(state.value)}, rng.begin(1, 0))
+        assert outcome.outside is not None
+        return outcome.outside

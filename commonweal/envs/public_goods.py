@@ -1,13 +1,35 @@
-r"""`public_goods-v0`: the voluntary contributions game, linear in contributions.
+r"""`public_goods-v0`: the voluntary contributions game, in five technologies of provision.
 
-Each of N citizens has an endowment $e$ in every round, contributes $g_i$ of it and earns
+Each of N citizens has an endowment $e_i$ in every round, contributes $g_i$ of it and earns what it
+keeps and what comes back:
 
-$$\pi_i = e_i - g_i + m \sum_j g_j .$$
+$$\pi_i = e_i - g_i + R_i(g), \qquad R_i = m_i \sum_j g_j \ \text{ by default (linear).}$$
 
-With $m < 1 < N m$ contributing nothing is dominant and contributing all is best for the group. A
-fixed and known number of rounds is played; the round is in the state and the model ends by itself.
+The *technology* says how contributions become a good (`envs.provision` has the formulas): their sum
+(`linear`), a provision point (`threshold`), the largest (`best-shot`), the smallest (`weakest-link`),
+or what the members of a congestible `club` give, whose fee keeps the others out. In each, $m$ is what
+a citizen gets of a unit of the good; a `threshold` T is worth $m T$ to each, so that $N m$ is the step
+return of Croson and Marks and means what it means in the linear game.
 
-Source: the default is Fehr and Gächter (2002), Nature 415, 137-140: N = 4, e = 20, m = 0.4.
+All act at once and see the round alone; what each gave is public conduct (what it *offered*, also where
+a refund or a closed club sends it home). A fixed and known number of rounds is played; the round is in
+the state and the model ends by itself.
+
+What the selfish do. Linear with $m < 1 < N m$: nothing is dominant. Threshold: nobody gives, or costs
+are shared so that nobody pays more than $m T$. Weakest link with $m > 1$: any level that all give, each
+better for all than the one below. Best shot with $m < 1$: nobody; with $m > 1$: one of N gives all, or
+all volunteer with the probability at which they do not care. Club: nobody, or n members with
+$n m (1 - \kappa (n - 1)) \ge 1$ whom one more would not join. The selfish line is the worst of these.
+
+Sources: the default is Fehr and Gächter (2002), Nature 415, 137-140: N = 4, e = 20, m = 0.4 (read in
+Fowler, Johnson and Smirnov, Nature 433, 2005). Unequal endowments: Koster et al. (2022), Nature Human
+Behaviour 6, four players with (10, 2, 2, 2) and a fund that grows by 1.6 (looked up), shared equally.
+Technologies: Hirshleifer (1983), Public Choice 41, 371-386 (abstract looked up); provision points:
+Croson and Marks (1999), Experimental Economics 2, 239-259 (step return looked up; N = 5, e = 55, T =
+125 recalled, not looked up); membership fee: Swope (2002), Experimental Economics 5, 209-222 (abstract
+looked up), crowding after Buchanan (1965), Economica 32. Minimum effort: Van Huyck, Battalio and Beil
+(1990), American Economic Review 80, 234-248, seven efforts, 20 cents for the smallest and -10 for one's
+own (recalled, not looked up), here in dimes, from 0, and one dime less for all.
 """
 
 from __future__ import annotations
@@ -15,29 +37,38 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
+from commonweal.envs.provision import TECHNOLOGIES, Group, Technology, Volunteer
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
+from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real
 
 Array = NDArray[np.float64]
+TOLERANCE = 1e-9  # gain from deviating up to which a profile is an equilibrium, money
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PublicGoods(RepeatedGame):
-    """Linear public good.
+    """Voluntary contributions to a public good.
 
     Attributes:
         num_agents: N.
+        technology: how contributions become a good: `linear`, `threshold`, `best-shot`,
+            `weakest-link` or `club`.
         endowment: e, money per citizen and round.
-        marginal_return: m, what each citizen gets of a unit contributed by anybody (MPCR).
+        marginal_return: m, what each citizen gets of a unit contributed (MPCR), and of a unit of any good.
+        threshold: T, contributions that provide the good (`threshold` only), money.
+        refund: share of contributions that comes back where T is missed; 1: money back.
+        fee: f, contribution from which one is a member (`club` only), money.
+        crowding: kappa, share of the good that each further member takes from all (`club` only).
         levels: contribution levels from nothing to the largest endowment; None: continuous.
         rounds: rounds of the game.
         discount: weight of the next round.
@@ -49,23 +80,58 @@ class PublicGoods(RepeatedGame):
         "income": Conduct("money"),
         "harm": Conduct("money", oracle=True),
     }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "democratic_ai": {"endowment": (10.0, 2.0, 2.0, 2.0), "levels": 11},
+        "provision_point": {
+            "technology": "threshold", "num_agents": 5, "endowment": 55.0, "threshold": 125.0, "levels": 56,
+        },
+        "money_back": {
+            "technology": "threshold", "num_agents": 5, "endowment": 55.0, "threshold": 125.0, "levels": 56,
+            "refund": 1.0,
+        },
+        "best_shot": {"technology": "best-shot", "marginal_return": 1.5},
+        "minimum_effort": {
+            "technology": "weakest-link", "num_agents": 14, "endowment": 6.0, "marginal_return": 2.0,
+            "levels": 7,
+        },
+        "club": {
+            "technology": "club", "num_agents": 5, "marginal_return": 0.9, "fee": 10.0, "crowding": 0.2,
+        },
+    }  # fmt: skip
 
     num_agents: int = 4
+    technology: Literal["linear", "threshold", "best-shot", "weakest-link", "club"] = "linear"
     endowment: Parameter = 20.0
     marginal_return: Parameter = 0.4
+    threshold: Parameter = 40.0
+    refund: Parameter = 0.0
+    fee: Parameter = 10.0
+    crowding: Parameter = 0.0
     levels: int | None = 21
 
     def validate(self) -> None:
         """Check the ranges."""
         super().validate()
         check("PublicGoods.num_agents", self.num_agents, 1, math.inf)
-        check("PublicGoods.endowment", self.endowment, 0.0, math.inf, open_low=True)
+        known = ", ".join(TECHNOLOGIES)
+        require(self.technology in TECHNOLOGIES, "PublicGoods.technology", self.technology, known)
+        for name in ("endowment", "threshold", "fee"):
+            check(f"PublicGoods.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
         check("PublicGoods.marginal_return", self.marginal_return, 0.0, math.inf)
+        for name in ("refund", "crowding"):
+            check(f"PublicGoods.{name}", getattr(self, name), 0.0, 1.0)
 
     def actions(self) -> list[Action]:
         """The contribution; who has less than the largest endowment gives at most what it has."""
-        most = float(np.max(self.endowment))
-        return [Action("contribution", Real(0.0, most, "money units", self.levels))]
+        return [Action("contribution", Real(0.0, self._most, "money units", self.levels))]
+
+    @property
+    def _most(self) -> float:
+        return float(np.max(self.endowment))
+
+    @property
+    def _technology(self) -> Technology:
+        return TECHNOLOGIES[self.technology]
 
     def step(self, state: RoundState, play: Play, rng: Streams) -> tuple[RoundState, Outcome]:
         """One round."""
@@ -77,7 +143,7 @@ class PublicGoods(RepeatedGame):
 
     def payoff(self, given: Array) -> Array:
         """Money `(B, N)` from contributions `(B, N)`."""
-        return self.endowment - given + self.marginal_return * given.sum(axis=1, keepdims=True)
+        return self.endowment - given + self._technology.returns(self, given)
 
     def limit(self, state: RoundState, play: Play, bounds: Bounds) -> Play:
         """Change contributions to what the bounds allow."""
@@ -86,31 +152,140 @@ class PublicGoods(RepeatedGame):
         return {**play, "contribution": np.clip(given, 0.0, self.endowment)}
 
     def harm(self, state: RoundState, play: Play, outcome: Outcome, following: RoundState) -> Array:
-        """Each unit kept back costs nobody, each given brings the others m: harm is negative."""
-        return -self.marginal_return * (self.num_agents - 1) * outcome.conduct["contribution"]
+        """What the others would have had more if one had given nothing: mostly negative, `(B, N)`."""
+        given = outcome.conduct["contribution"]
+        harm = np.zeros_like(given)
+        for i in range(self.num_agents):
+            idle = given.copy()
+            idle[:, i] = 0.0
+            lost = self.payoff(idle) - outcome.money
+            harm[:, i] = lost.sum(axis=1) - lost[:, i]
+        return harm
+
+    # ------------------------------------------------------------------ references
+
+    def _group(self) -> Group:
+        """One world's agents in numbers; raises `NotExact` where worlds or levels do not allow it."""
+        numbers = {}
+        for name in ("endowment", "marginal_return", "threshold", "refund", "fee", "crowding"):
+            value = np.atleast_2d(getattr(self, name))
+            shape = (1, self.num_agents) if name in ("endowment", "marginal_return") else (1, 1)
+            if np.broadcast_shapes(value.shape, shape) != shape:
+                raise NotExact(
+                    f"PublicGoods.{name} has shape {value.shape}; allowed: one world, and one value for "
+                    "all agents unless it is the endowment or the marginal return"
+                )
+            numbers[name] = np.broadcast_to(value, shape)[0].astype(np.float64)
+        step = self._most / (self.levels - 1) if self.levels else 0.0
+        between = step > 0 and not np.allclose(numbers["endowment"] / step % 1.0, 0.0)
+        if between and self.technology != "linear":
+            raise NotExact(
+                f"endowments {self.endowment!r} lie between the {self.levels} levels; "
+                "allowed: endowments on levels, or levels=None"
+            )
+        rest = {name: float(numbers[name][0]) for name in ("threshold", "refund", "fee", "crowding")}
+        return Group(numbers["endowment"], numbers["marginal_return"], step, **rest)
 
     def references(self) -> References:
-        """Dominant strategies: nothing for the selfish where m < 1, all for the planner where N m > 1."""
-        endowment = np.broadcast_to(np.asarray(self.endowment, float).reshape(1, -1), (1, self.num_agents))
-        m, most = float(np.max(self.marginal_return)), float(endowment.max())
+        """The worst and the best equilibrium of every round, and the largest sum of payoffs.
 
-        def stick(share: float, selection: str) -> Yardstick:
-            total = share * endowment.sum()
-            welfare = self.weight * (endowment.sum() - total + self.num_agents * m * total)
-            return Yardstick(
-                welfare, "closed form", 0.0, 0.0, selection, Always(self, {"contribution": share * most})
-            )
+        Each equilibrium is confirmed by trying every deviation of every agent (`epsilon`). Where
+        nobody contributes in one, no equilibrium is worse; nor is any than that of equal volunteers.
 
-        selfish = stick(float(m > 1), "dominant strategy")
-        planner = stick(float(self.num_agents * m > 1), "maximum of the sum")
-        return References(selfish, planner, abs(stick(1.0, "").welfare - stick(0.0, "").welfare))
+        Raises:
+            NotExact: see the message.
+        """
+        group = self._group()
+        tried = (self._yardstick(p, self._gain(p, group), n) for n, p in self._technology.candidates(group))
+        pure = [one for one in tried if one.epsilon <= TOLERANCE]
+        mixed = self._volunteers(group) if self.technology == "best-shot" and group.equal else []
+        ranked = sorted([*pure, *mixed], key=lambda one: one.welfare)
+        if not ranked:
+            raise NotExact(f"no pure equilibrium of this {self.technology}; allowed: other parameters")
+        selfish, *better = ranked
+        plans = [self._yardstick(p, math.nan, "maximum of the sum") for _, p in self._technology.plans(group)]
+        planner = max(plans, key=lambda plan: plan.welfare)
+        extremes = [self._yardstick(x, 0.0, "").welfare for x in (0.0 * group.endowment, group.endowment)]
+        values = [selfish.welfare, planner.welfare, ranked[-1].welfare, *extremes]
+        others = {one.selection: one for one in better}  # of one kind the best
+        facts = {
+            "return to the group of a unit for all": float(group.marginal_return.sum()),
+            "pure equilibria confirmed": float(len(pure)),
+        }
+        return References(selfish, planner, max(values) - min(values), others=others, facts=facts)
+
+    def _yardstick(self, profile: Array, gain: float, selection: str) -> Yardstick:
+        """All play `profile (N,)` in every round."""
+        welfare = self.weight * float(self.payoff(profile[None, :]).sum())
+        # Who gives all it has says so by the highest level, which may be more than it has.
+        everything = np.broadcast_to(profile >= self.endowment, (1, self.num_agents))
+        rule = Always(self, {"contribution": np.where(everything, self._most, profile)})
+        return Yardstick(
+            welfare, "closed form", 0.0, self.weight * gain, selection, rule,
+            {"contributions": float(profile.sum())},
+        )  # fmt: skip
+
+    def _gain(self, profile: Array, group: Group) -> float:
+        """What the agent who gains most gains in a round by its best deviation from `profile (N,)`."""
+        gains, payoff = [], self.payoff(profile[None, :])[0]
+        for i in range(self.num_agents):
+            options = group.options(i, profile)
+            tried = np.repeat(profile[None, :], len(options), axis=0)
+            tried[:, i] = options
+            gains.append(float(self.payoff(tried)[:, i].max() - payoff[i]))
+        return max(0.0, *gains)
+
+    def _volunteers(self, group: Group) -> list[Yardstick]:
+        """Best shot among equals with m > 1: each gives all with the same probability.
+
+        Nobody else's giving all has probability 1 / m; then every contribution pays m e (Diekmann's
+        volunteer's dilemma), which each can secure by giving all, so that no equilibrium is worse.
+        """
+        m, e = float(group.marginal_return[0]), float(group.endowment[0])
+        if m <= 1.0 or self.num_agents < 2:
+            return []
+        idle = m ** (-1.0 / (self.num_agents - 1))
+        welfare = self.weight * self.num_agents * m * e
+        detail = {"probability of volunteering": 1.0 - idle}
+        rule = Volunteer(self, 1.0 - idle)
+        return [Yardstick(welfare, "closed form", 0.0, 0.0, "all volunteer at random", rule, detail)]
 
     @classmethod
     def theory(cls) -> Iterable[Check]:
-        """Payoffs of a round of the laboratory's game (Fehr and Gächter 2002)."""
+        """Payoffs of published rounds, and the equilibria of each technology."""
         source, game = "Fehr and Gächter (2002)", cls(rounds=1)
         found = game.references()
         yield Check("public good: all contribute, each", source, 32.0, found.planner.welfare / 4)
         yield Check("public good: nobody contributes, each", source, 20.0, found.selfish.welfare / 4)
         rider = np.array([[0.0, 20.0, 20.0, 20.0]])
         yield Check("public good: lone free rider", source, 44.0, float(game.payoff(rider)[0, 0]))
+        source, game = "Koster et al. (2022), equal shares", cls.from_dict(cls.presets["democratic_ai"])
+        all_in = game.payoff(np.array([[10.0, 2.0, 2.0, 2.0], [9.0, 2.0, 2.0, 2.0]]))[:, 0]
+        yield Check("unequal endowments: all give all, the rich", source, 6.4, float(all_in[0]))
+        yield Check("unequal endowments: own return of a unit", source, 0.4, 1.0 + all_in[0] - all_in[1])
+
+        def of(preset: str) -> tuple[PublicGoods, References]:
+            game = cls.from_dict({**cls.presets[preset], "rounds": 1})
+            return game, game.references()
+
+        source = "Croson and Marks (1999), numbers recalled"
+        game, found = of("provision_point")
+        shared = found.others["costs shared"]
+        yield Check("provision point: W of the efficient equilibria", source, 400.0, shared.welfare)
+        yield Check("provision point: W if nobody gives", source, 275.0, found.selfish.welfare)
+        yield Check("provision point: step return", source, 2.0, 5 * float(np.max(game.marginal_return)))
+        source = "Van Huyck, Battalio and Beil (1990), recalled"
+        game, found = of("minimum_effort")
+        yield Check("minimum effort: all at 7, each (dimes)", source, 13.0, 1 + found.planner.welfare / 14)
+        yield Check("minimum effort: all at 1, each (dimes)", source, 7.0, 1 + found.selfish.welfare / 14)
+        odd = np.full((1, 14), 6.0)
+        odd[0, 0] = 0.0
+        yield Check("minimum effort: 7 beside a 1 (dimes)", source, 1.0, 1 + float(game.payoff(odd)[0, 1]))
+        source = "volunteer's dilemma, derived"
+        game, found = of("best_shot")
+        yield Check("best shot: W of one provider", source, 180.0, found.others["one provides"].welfare)
+        yield Check("best shot: W of equal volunteers", source, 120.0, found.selfish.welfare)
+        source = "best club size (1 + kappa) / (2 kappa), derived"
+        _, found = of("club")
+        # Three members each give 20 of 20: 2 * 20 + 3 * 0.9 * 0.6 * 60.
+        yield Check("club: W of the best club, three of five", source, 137.2, found.planner.welfare)

@@ -92,6 +92,9 @@ def one_state(dilemma: Dilemma) -> OneState:
                 f"{type(dilemma).__name__}.{name} has {value.size} values; "
                 "allowed: scalars, since references are computed for equal agents and one world"
             )
+    state = dilemma.initial(Fixed(1, None, dilemma.id))
+    if type(state) is not type(dilemma.state_at(np.zeros(1))):  # type: ignore[attr-defined]
+        raise NotExact(f"{dilemma.id} has a state of more than one number; allowed: one coordinate")
     return dilemma  # type: ignore[return-value]
 
 
@@ -150,9 +153,12 @@ def laissez_faire(dilemma: Dilemma) -> Problem:
         play = {action.name: np.asarray(space.low + step * levels, np.float64)}
         following, outcome = dilemma.step(state, play, Fixed(len(coordinate), shock, dilemma.id))
         utility = dilemma.utility(following, outcome, outcome.money)
+        welfare = utility.sum(axis=1)
+        if outcome.outside is not None:
+            welfare = welfare + outcome.outside
         ended = outcome.terminated
         continues = np.ones(len(coordinate)) if ended is None else (~ended).astype(np.float64)
-        return OneStep(utility[:, 0], utility.sum(axis=1), game.coordinate(following), continues)
+        return OneStep(utility[:, 0], welfare, game.coordinate(following), continues)
 
     def build(points: int) -> Game:
         grid = game.grid(points)

@@ -1,0 +1,294 @@
+r"""`production-v0`: firms compete in quantities, and what they make pollutes.
+
+Each of N firms makes $q_i$ at cost $c_i q_i + \tfrac12 k_i q_i^2$ and emits $e_i q_i$. All sell at the price
+$p = \max(a - b Q, 0)$ of the sum Q. A unit emitted does the damage $d$, of which the share $s$ falls on the
+firms in equal parts and the rest on citizens outside:
+
+$$\pi_i = p\, q_i - c_i q_i - \tfrac12 k_i q_i^2, \qquad
+W = \sum_i \pi_i + \underbrace{\int_0^Q (P(x) - p)\,dx}_{\text{consumers' surplus}} - d \sum_i e_i q_i .$$
+
+W counts the firms' profits, and of those who are no agents the consumers' surplus and, with minus, the
+damage; a unit of money counts the same whoever has it. A firm is paid $\pi_i$ less its part of the damage.
+By default it bears none (s = 0), and what firms could agree on among themselves, a cartel, mends the wrong
+only in part, by selling less.
+
+Two wrongs stand against each other: emission is free, which makes output too large, and a firm that moves
+the price sells too little. For firms alike
+
+$$q^{\text{planner}} = \frac{a - c - d e}{b N + k}, \qquad
+q^{\text{Cournot}} = \frac{a - c - \tau e}{b (N + 1) + k}, \qquad
+q^{\text{price takers}} = \frac{a - c - \tau e}{b N + k}$$
+
+at a tax $\tau$ per unit emitted, to which the own part of the damage, $s d / N$, is added. The tax that
+restores the planner's output is the marginal damage to others $d (1 - s/N)$ among price takers (Pigou). In
+Cournot's case it is less by $b q^{\text{planner}} / e$, the markup that restrains output already, and
+negative (a subsidy) where market power is the greater wrong (Buchanan).
+
+`harm` is the damage to all others, $d e_i q_i (1 - s/N)$; a rival's lower price and a consumer's are
+pecuniary and no harm.
+
+Sources: Cournot (1838), Recherches sur les principes mathématiques de la théorie des richesses, chapter 7;
+Pigou (1920), The Economics of Welfare; Buchanan (1969), American Economic Review 59, 174-177, and Barnett
+(1980), American Economic Review 70, 1037-1041, on taxes where firms have market power (bibliography looked
+up, the formula here is our own and tested). The parameters are our own, chosen for whole numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import lsq_linear, minimize_scalar
+
+from commonweal.envs.base import Outcome, Play
+from commonweal.envs.best_replies import largest_gain, settle
+from commonweal.envs.repeated import Always, RepeatedGame, RoundState
+from commonweal.errors import NotExact, require
+from commonweal.parameters import Parameter, check
+from commonweal.random import Streams
+from commonweal.references import Check, References, Yardstick
+from commonweal.spaces import Action, Bounds, Conduct, Real
+
+Array = NDArray[np.float64]
+FLAT = 1e-9  # stands for a cost slope of zero where output is otherwise not unique
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Production(RepeatedGame):
+    """Cournot competition of firms that pollute.
+
+    Attributes:
+        num_agents: N, firms.
+        choke_price: a, money: the price at which nobody buys.
+        demand_slope: b, by which the price falls with each unit sold.
+        unit_cost: c, money per unit made.
+        cost_slope: k, by which the cost of a further unit rises with each unit made.
+        emission_intensity: e, emission per unit made.
+        marginal_damage: d, money lost per unit emitted.
+        damage_share: s, share of the damage that falls on the firms, in equal parts.
+        max_output: most that a firm can make in a round.
+        levels: levels of output from 0 to the most; None: continuous.
+        rounds: rounds of the game.
+        discount: weight of the next round.
+    """
+
+    id: ClassVar[str] = "production-v0"
+    conducts: ClassVar[Mapping[str, Conduct]] = {
+        "output": Conduct("units", limitable=True),
+        "emission": Conduct("emission", limitable=True),
+        "income": Conduct("money"),
+        "harm": Conduct("money", oracle=True),
+    }
+
+    num_agents: int = 4
+    choke_price: Parameter = 20.0
+    demand_slope: Parameter = 1.0
+    unit_cost: Parameter = 2.0
+    cost_slope: Parameter = 1.0
+    emission_intensity: Parameter = 1.0
+    marginal_damage: Parameter = 13.0
+    damage_share: Parameter = 0.0
+    max_output: float = 6.0
+    levels: int | None = 31
+
+    def validate(self) -> None:
+        """Check the ranges."""
+        super().validate()
+        check("Production.num_agents", self.num_agents, 1, math.inf)
+        for name in ("choke_price", "demand_slope", "max_output"):
+            check(f"Production.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
+        for name in ("unit_cost", "cost_slope", "emission_intensity", "marginal_damage"):
+            check(f"Production.{name}", getattr(self, name), 0.0, math.inf)
+        check("Production.damage_share", self.damage_share, 0.0, 1.0)
+        for name in ("choke_price", "demand_slope", "damage_share"):
+            value = getattr(self, name)
+            shared = not isinstance(value, np.ndarray) or value.shape[1] == 1
+            require(shared, f"Production.{name}", value, "one value in a world, since all share one market")
+
+    def actions(self) -> list[Action]:
+        """Output."""
+        return [Action("output", Real(0.0, self.max_output, "units", self.levels))]
+
+    def step(self, state: RoundState, play: Play, rng: Streams) -> tuple[RoundState, Outcome]:
+        """One round."""
+        output = play["output"]
+        emission = self.emission_intensity * output
+        following = RoundState(state.round + 1.0)
+        conduct = {"output": output, "emission": emission, "income": self.profit(output)}
+        outside = self.outside(output)
+        return following, Outcome(self.payoff(output), conduct, self.over(following), outside=outside)
+
+    def profit(self, output: Array) -> Array:
+        """Money `(B, N)` from output `(B, N)`."""
+        price = np.maximum(self.choke_price - self.demand_slope * output.sum(axis=1, keepdims=True), 0.0)
+        return output * (price - self.unit_cost - 0.5 * self.cost_slope * output)
+
+    def damage(self, output: Array) -> Array:
+        """Of all emissions, money, `(B, 1)`."""
+        each = self.marginal_damage * self.emission_intensity * output
+        return np.asarray(each.sum(axis=1, keepdims=True))
+
+    def payoff(self, output: Array) -> Array:
+        """Profit less the part of the damage that a firm bears, `(B, N)`."""
+        return self.profit(output) - self.damage_share * self.damage(output) / self.num_agents
+
+    def outside(self, output: Array) -> Array:
+        """Consumers' surplus less the damage to citizens outside, `(B,)`."""
+        bought = np.minimum(output.sum(axis=1, keepdims=True), self.choke_price / self.demand_slope)
+        borne = (1.0 - self.damage_share) * self.damage(output)
+        return np.asarray((0.5 * self.demand_slope * bought**2 - borne)[:, 0])
+
+    def welfare(self, output: Array) -> Array:
+        """W of a round, `(B,)`, from output `(B, N)`."""
+        return np.asarray(self.payoff(output).sum(axis=1) + self.outside(output))
+
+    def limit(self, state: RoundState, play: Play, bounds: Bounds) -> Play:
+        """Change output to what the bounds on output and emission allow."""
+        output = play["output"]
+        if "output" in bounds:
+            output = np.clip(output, *bounds["output"])
+        if "emission" in bounds:
+            intensity = np.maximum(self.emission_intensity, 1e-12)
+            low, high = bounds["emission"]
+            output = np.clip(output, low / intensity, high / intensity)
+        return {**play, "output": np.clip(output, 0.0, self.max_output)}
+
+    def harm(self, state: RoundState, play: Play, outcome: Outcome, following: RoundState) -> Array:
+        """Damage of the own emissions to all others, firms and citizens."""
+        others = 1.0 - self.damage_share / self.num_agents
+        return self.marginal_damage * outcome.conduct["emission"] * others
+
+    # ------------------------------------------------------------------ yardsticks
+
+    def _firms(self, name: str) -> Array:
+        """A parameter of each firm, `(N,)`."""
+        return np.broadcast_to(np.asarray(getattr(self, name), float).reshape(-1), (self.num_agents,))
+
+    def output(self, conduct: Literal["planner", "Cournot", "price takers"], tax: float = 0.0) -> Array:
+        """Outputs `(N,)` of continuous acts: the planner's, or in equilibrium at a tax per unit emitted.
+
+        All are the solution of a concave quadratic programme: the planner's and the price takers' maximise
+        the sum of surpluses, Cournot's its potential.
+
+        Raises:
+            NotExact: a parameter differs by world.
+        """
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray) and value.shape[0] > 1:
+                raise NotExact(f"Production.{name} has {value.shape[0]} values; allowed: not one per world")
+        b, n = float(np.max(self.demand_slope)), self.num_agents
+        damage = self._firms("marginal_damage")
+        charge = damage if conduct == "planner" else tax + float(np.max(self.damage_share)) * damage / n
+        margin = float(np.max(self.choke_price)) - self._firms("unit_cost")
+        margin = margin - charge * self._firms("emission_intensity")
+        slope = b * np.ones((n, n)) + np.diag(np.maximum(self._firms("cost_slope"), FLAT))
+        if conduct == "Cournot":
+            slope += b * np.eye(n)
+        root = np.linalg.cholesky(slope)
+        found = lsq_linear(
+            root.T, np.linalg.solve(root, margin), (0.0, self.max_output), method="bvls", tol=1e-15
+        )
+        return np.asarray(found.x, dtype=np.float64)
+
+    def references(self) -> References:
+        """Cournot's equilibrium, the planner, the best tax on emission; what price takers would do.
+
+        Raises:
+            NotExact: a parameter differs by world.
+        """
+        return _references(json.dumps(self.to_dict(), sort_keys=True))
+
+    def corrective_tax(self) -> float:
+        """The tax per unit emitted that maximises W in Cournot's equilibrium, continuous acts; money.
+
+        Where firms are alike it restores the planner's output; else one rate cannot mend all markups.
+        """
+        high = float(np.max(self.choke_price)) / max(float(self._firms("emission_intensity").min()), 1e-3)
+
+        def loss(tax: float) -> float:
+            return -float(self.welfare(self.output("Cournot", tax)[None])[0])
+
+        rates = np.linspace(-high, high, 201)
+        best = int(np.argmin([loss(rate) for rate in rates]))
+        around = rates[max(best - 1, 0)], rates[min(best + 1, 200)]
+        found = minimize_scalar(loss, bounds=around, method="bounded", options={"xatol": 1e-10})
+        return float(found.x)
+
+    @classmethod
+    def theory(cls) -> Iterable[Check]:
+        """Cournot's equilibrium, price takers, the planner and both corrective taxes of the default."""
+        source, game = "Cournot (1838), by hand", cls(levels=None)
+        yield Check("production: output of a firm, Cournot", source, 3.0, float(game.output("Cournot")[0]))
+        taker = float(game.output("price takers")[0])
+        yield Check("production: output of a price taker", "by hand", 3.6, taker)
+        yield Check("production: output of a firm, planner", "by hand", 1.0, float(game.output("planner")[0]))
+        found = game.references()
+        yield Check("production: gain of leaving Cournot's output", source, 0.0, found.selfish.epsilon)
+        rate = found.corrective["emission"].detail["rate"]
+        yield Check("production: corrective tax, Cournot", "Buchanan (1969), by hand", 12.0, rate, 1e-5)
+        source = "Pigou (1920)"
+        restored = float(game.output("price takers", 13.0)[0])
+        yield Check("production: price taker's output under a tax of d", source, 1.0, restored)
+        # The best of all outputs at the price of 16 that the planner's output brings, under that tax.
+        tried = np.linspace(0.0, 6.0, 6001)
+        profit = tried * (16.0 - 2.0 - 13.0) - 0.5 * tried**2
+        yield Check("production: its best reply", source, 1.0, float(tried[profit.argmax()]))
+        for n in (1, 2, 5):
+            clean = cls(num_agents=n, cost_slope=0.0, marginal_damage=0.0, max_output=20.0, levels=None)
+            share = clean.welfare(clean.output("Cournot")[None]) / clean.references().planner.welfare
+            share = share * clean.weight
+            reference = 1.0 - 1.0 / (n + 1) ** 2
+            name = f"production: W of Cournot over W of competition, N = {n}, no emission"
+            yield Check(name, "textbook", reference, float(share[0]))
+
+
+@lru_cache(maxsize=64)
+def _references(parameters: str) -> References:
+    game = Production.from_dict(json.loads(parameters))
+    n, levels = game.num_agents, np.linspace(0.0, game.max_output, game.levels or 10_001)[:, None]
+
+    def everyone(acts: Array) -> Array:
+        return np.repeat(game.welfare(acts[..., 0])[:, None], n, axis=1)
+
+    def at_levels(output: Array, selfish: bool) -> Array:
+        if not game.levels:
+            return output
+        nearest = levels[np.rint(output / levels[1]).astype(np.intp), 0]
+        objective = (lambda acts: game.payoff(acts[..., 0])) if selfish else everyone
+        return settle(objective, nearest[:, None], levels)[0][:, 0]
+
+    def stick(output: Array, selection: str) -> Yardstick:
+        value, detail = float(game.welfare(output[None])[0]), {"output": float(output.sum())}
+        rule = Always(game, {"output": output[None]})
+        return Yardstick(game.weight * value, "closed form", selection=selection, rule=rule, detail=detail)
+
+    where = "at levels where nobody gains" if game.levels else "the only one"
+    nash = at_levels(game.output("Cournot"), selfish=True)
+    gain = largest_gain(lambda acts: game.payoff(acts[..., 0]), nash[:, None], levels)
+    selfish = replace(
+        stick(nash, f"Cournot's equilibrium of every round, {where}"), epsilon=game.weight * gain
+    )
+    ideal = game.output("planner")
+    planner = stick(at_levels(ideal, selfish=False), "maximum of the surplus of all")
+    bound = game.weight * float(game.welfare(ideal[None])[0])
+    planner = replace(planner, error=max(bound - planner.welfare, 0.0))
+    rate = game.corrective_tax()
+    taxed = stick(game.output("Cournot", rate), "the best tax per unit emitted, continuous output")
+    taxed = replace(taxed, rule=None, epsilon=0.0, detail={**taxed.detail, "rate": rate})
+    takers = game.output("price takers")
+    others = 1.0 - float(np.max(game.damage_share)) / n
+    facts = {
+        "output of price takers": float(takers.sum()),
+        "W of price takers in a round": float(game.welfare(takers[None])[0]),
+        "corrective tax among price takers": float(np.max(game.marginal_damage)) * others,
+        "corrective tax in Cournot's equilibrium": rate,
+    }
+    constant = game.weight * game.welfare(np.repeat(levels, n, axis=1))
+    found = np.append(constant, [planner.welfare, selfish.welfare])
+    return References(selfish, planner, float(np.ptp(found)), corrective={"emission": taxed}, facts=facts)

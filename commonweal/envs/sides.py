@@ -1,0 +1,65 @@
+"""Two-sided games: parameters, bounds and strategies of one side among all agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.envs.base import Dilemma
+from commonweal.random import Streams
+from commonweal.spaces import Real
+
+Array = NDArray[np.float64]
+# Observed columns by name, `(B, n)`, or `(B, n, width)` where wider -> physical values by column, `(B, n)`.
+Strategy = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+
+def of(value: Any, agents: slice) -> Array:
+    """What of `value` concerns `agents`: columns of `(B, N)`; a number and `(B, 1)` concern all."""
+    array = np.asarray(value, dtype=np.float64)
+    return array[:, agents] if array.ndim == 2 and array.shape[1] > 1 else array
+
+
+@dataclass(frozen=True)
+class Strategies:
+    """A rule of several groups: each plays a strategy of its own.
+
+    Attributes:
+        game: whose columns they are.
+        by_signal: strategy of the group that alone sees the observation column named.
+    """
+
+    game: Dilemma
+    by_signal: Mapping[str, Strategy]
+
+    def _entries(self, observed: Mapping[str, Array]) -> dict[str, Array]:
+        # Observations are single precision: rounding gives back what was on a grid of levels.
+        seen = {
+            name: np.round(column[..., 0] if column.shape[2] == 1 else column, 6)
+            for name, column in observed.items()
+        }
+        (signal,) = [name for name in self.by_signal if name in seen]
+        played = self.by_signal[signal](seen)
+        shape = next(iter(seen.values())).shape[:2]
+        entries = {}
+        for action in self.game.actions():
+            if action.name in played:
+                value, space = np.broadcast_to(played[action.name], shape), action.space
+                if isinstance(space, Real) and space.levels:
+                    value = np.rint((np.clip(value, space.low, space.high) - space.low) / space.step)
+                entries[action.name] = np.array(value, dtype=np.float64)
+        return entries
+
+    def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Law `(B, n, L)` of each discrete column: a sure thing."""
+        sizes = {action.name: action.space.size for action in self.game.actions()}
+        entries = self._entries(observed)
+        return {name: np.eye(sizes[name])[e.astype(np.intp)] for name, e in entries.items() if sizes[name]}
+
+    def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
+        """Entries of the action array, `(B, n)`, by column."""
+        return self._entries(observed)

@@ -1,0 +1,325 @@
+r"""`signalling-v0`: education that teaches nothing (job market signalling).
+
+A worker brings a candidate to market in every round: productive ($\theta_H$) with probability $\lambda$,
+else $\theta_L < \theta_H$. The candidate knows its productivity and chooses a signal $e \ge 0$ that costs
+
+$$\text{cost} = \kappa\, e / \theta ,$$
+
+less for the productive, and produces nothing. In the next round the firms of that worker see the signal
+and bid a wage; the highest bid hires it (ties by lot) and earns $\theta$ less the wage. The first round
+has no candidate to hire, and the last signal is for nobody: T rounds hold T - 1 hirings.
+
+Rival firms pay the productivity they expect. In the *least-cost separating* equilibrium the unproductive
+do not signal, the productive choose the least signal that these will not copy,
+
+$$e_H = \delta\, \theta_L (\theta_H - \theta_L) / \kappa ,$$
+
+with $\delta$ the discount, and a share of what the productive earn is wasted. It alone passes the
+intuitive criterion (Cho and Kreps 1987), so it is the selfish yardstick. Others, in `others`: *pooling* on
+no signal (nobody believes in signals, nothing is wasted), and separating with the most costly signal that
+the productive still send. The planner hires all and nobody signals. If signals cost nothing
+($\kappa = 0$) there is no separation, and no waste.
+
+Sources: Spence (1973), Quarterly J. of Economics 87, 355-374; Cho and Kreps (1987), Quarterly J. of
+Economics 102, 179-221. Recalled, not looked up; the equilibria are tested by every deviation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonweal.envs.base import Outcome, Play
+from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
+from commonweal.envs.sides import Strategies, of
+from commonweal.errors import NotExact, require
+from commonweal.parameters import Parameter, check
+from commonweal.random import Streams
+from commonweal.references import Check, Kind, References, Yardstick
+from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class SignallingState(RoundState):
+    """Rounds so far, and the candidates.
+
+    Attributes:
+        ability: of the candidate that now chooses its signal, `(B, W)`.
+        candidate: ability of the candidate to be hired in the coming round; 0 in the first, `(B, W)`.
+        signal: that candidate's signal, `(B, W)`.
+    """
+
+    ability: Array
+    candidate: Array
+    signal: Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Signalling(RepeatedGame):
+    """Costly signals of ability, and firms that bid for who sends them.
+
+    Agents are the workers, then the firms (those of the first worker, of the second, …).
+
+    Attributes:
+        num_workers: W.
+        firms_per_worker: rivals for each worker, at least 2.
+        low_ability, high_ability: theta, money that a hired candidate earns its firm.
+        share_high: lambda, probability of the high ability.
+        signal_cost: kappa, money per unit of the signal and per 1 / ability; read at the workers.
+        max_signal: largest signal.
+        signal_levels, wage_levels: levels of signals, and of bids up to the high ability; None: continuous.
+        rounds: rounds of the game.
+        discount: weight of the next round.
+    """
+
+    id: ClassVar[str] = "signalling-v0"
+    conducts: ClassVar[Mapping[str, Conduct]] = {
+        "signal": Conduct("units", limitable=True),
+        "wage": Conduct("money units", limitable=True),
+        "hired": Conduct(""),
+        "income": Conduct("money"),
+    }
+
+    num_workers: int = 4
+    firms_per_worker: int = 2
+    low_ability: float = 1.0
+    high_ability: float = 2.0
+    share_high: float = 0.5
+    signal_cost: Parameter = 1.0
+    max_signal: float = 2.0
+    signal_levels: int | None = 21
+    wage_levels: int | None = 21
+    rounds: int = 11
+
+    def validate(self) -> None:
+        """Check the ranges."""
+        super().validate()
+        check("Signalling.num_workers", self.num_workers, 1, math.inf)
+        check("Signalling.firms_per_worker", self.firms_per_worker, 2, math.inf)
+        check("Signalling.low_ability", self.low_ability, 0.0, math.inf, open_low=True)
+        above = self.high_ability > self.low_ability
+        require(above, "Signalling.high_ability", self.high_ability, f"above {self.low_ability}")
+        check("Signalling.share_high", self.share_high, 0.0, 1.0)
+        check("Signalling.signal_cost", self.signal_cost, 0.0, math.inf)
+        check("Signalling.max_signal", self.max_signal, 0.0, math.inf, open_low=True)
+
+    @property
+    def groups(self) -> Mapping[str, int]:
+        """Workers, then firms."""
+        return {"workers": self.num_workers, "firms": self.num_workers * self.firms_per_worker}
+
+    @property
+    def workers(self) -> slice:
+        """Place of the workers on the agent axis."""
+        return slice(0, self.num_workers)
+
+    def actions(self) -> list[Action]:
+        """Signal of the coming candidate; wage offered to the present one."""
+        signal = Real(0.0, self.max_signal, "units", self.signal_levels)
+        wage = Real(0.0, self.high_ability, "money", self.wage_levels)
+        return [Action("signal", signal, "workers"), Action("wage", wage, "firms")]
+
+    def signals(self) -> list[Signal]:
+        """Workers see the ability of the candidate that now chooses; firms the signal of the one on offer."""
+        return [
+            PROGRESS,
+            Signal("ability", "money", 0.0, self.high_ability, "workers"),
+            Signal("shown", "units", 0.0, self.max_signal, "firms"),
+            Signal("signal_cost", "money per unit", 0.0),
+        ]
+
+    def initial(self, rng: Streams) -> SignallingState:
+        """No candidate to hire; the first ones choose their signals."""
+        nothing = np.zeros((rng.num_worlds, self.num_workers))
+        return SignallingState(np.zeros((rng.num_worlds, 1)), self._draw(rng), nothing, nothing)
+
+    def _draw(self, rng: Streams) -> Array:
+        high = rng.uniform(self.num_workers) < self.share_high
+        return np.where(high, self.high_ability, self.low_ability)
+
+    def step(self, state: SignallingState, play: Play, rng: Streams) -> tuple[SignallingState, Outcome]:
+        """One round: firms bid for the present candidates while the next choose their signals."""
+        wage, worlds, rivals = play["wage"], len(play["wage"]), self.firms_per_worker
+        present = (state.candidate > 0).astype(np.float64)
+        offers = wage.reshape(worlds, -1, rivals)
+        paid = present * offers.max(axis=2)
+        lot = rng.uniform(wage.shape[1]).reshape(offers.shape)
+        first = np.where(offers == offers.max(axis=2, keepdims=True), lot, -1.0).argmax(axis=2)
+        hires = (np.arange(rivals) == first[:, :, None]) * present[:, :, None]
+        profit = (hires * (state.candidate[:, :, None] - offers)).reshape(wage.shape)
+        cost = of(self.signal_cost, self.workers) * play["signal"] / state.ability
+        money = np.concatenate([paid - cost, profit], axis=1)
+        following = SignallingState(state.round + 1.0, self._draw(rng), state.ability, play["signal"])
+        conduct = {
+            "signal": np.concatenate([play["signal"], 0.0 * wage], axis=1),
+            "wage": np.concatenate([0.0 * paid, wage], axis=1),
+            "hired": np.concatenate([present, hires.reshape(wage.shape)], axis=1),
+            "income": money,
+        }
+        return following, Outcome(money, conduct, self.over(following))
+
+    def observe(self, state: SignallingState) -> Mapping[str, Array]:
+        """Ability is private, the signal is shown to the worker's firms."""
+        rivals, agents = self.firms_per_worker, sum(self.groups.values())
+        cost = np.broadcast_to(of(self.signal_cost, self.workers), state.signal.shape)
+        shown = np.empty((len(cost), agents))
+        shown[:, self.workers], shown[:, self.num_workers :] = cost, np.repeat(cost, rivals, axis=1)
+        return {
+            "progress": state.round / self.rounds,
+            "ability": state.ability,
+            "shown": np.repeat(state.signal, rivals, axis=1),
+            "signal_cost": shown,
+        }
+
+    def limit(self, state: SignallingState, play: Play, bounds: Bounds) -> Play:
+        """Change signals and wages to what the bounds allow."""
+        limited, firms = dict(play), slice(self.num_workers, None)
+        ends = {"signal": (self.workers, self.max_signal), "wage": (firms, self.high_ability)}
+        for name, (low, high) in bounds.items():
+            agents, most = ends[name]
+            limited[name] = np.clip(np.clip(play[name], of(low, agents), of(high, agents)), 0.0, most)
+        return limited
+
+    # ------------------------------------------------------------------ theory
+
+    def _bid(self, expected: float) -> float:
+        """What rivals pay for an expected productivity: all of it, or the level below."""
+        if not self.wage_levels:
+            return expected
+        step = self.high_ability / (self.wage_levels - 1)
+        return math.floor(expected / step + 1e-9) * step
+
+    def _signal(self, least: float) -> float:
+        """The least signal at or above `least`."""
+        if not self.signal_levels:
+            return least
+        step = self.max_signal / (self.signal_levels - 1)
+        return math.ceil(least / step - 1e-9) * step
+
+    def _yardstick(
+        self, cost: Array, signal: Array, wages: tuple[float, float], kind: Kind, how: str
+    ) -> Yardstick:
+        """Firms pay `wages[1]` from `signal (1, W)` of their worker on, else `wages[0]`; the able signal."""
+        rounds, low, high = self.weight, self.low_ability, self.high_ability
+        hired = low + self.share_high * (high - low)
+        waste = self.share_high * cost * signal / high
+        # The last signal is for nobody, so nobody sends it; the first round hires nobody.
+        flow = self.num_workers * self.discount * hired - float(waste.sum())
+        welfare = (rounds - self.discount ** (self.rounds - 1)) * flow
+        last = 1.0 - 1.5 / self.rounds
+
+        def choose(seen: Mapping[str, Array]) -> Mapping[str, Array]:
+            able = (seen["ability"] > 0.5 * (low + high)) & (seen["progress"] < last)
+            return {"signal": able * signal}
+
+        threshold = np.repeat(signal, self.firms_per_worker, axis=1)
+
+        def bid(seen: Mapping[str, Array]) -> Mapping[str, Array]:
+            return {"wage": np.where(seen["shown"] >= threshold - 1e-5, wages[1], wages[0])}
+
+        epsilon = self._gain(cost, signal, wages)
+        rule = Strategies(self, {"ability": choose, "shown": bid})
+        detail = {"signal": float(signal[0, 0]), "wage after signal": wages[1], "wage without": wages[0]}
+        scale = rounds - self.discount ** (self.rounds - 1)
+        exact: Kind = kind if epsilon < 1e-6 else "best known"
+        return Yardstick(welfare, exact, 0.0, scale * epsilon, how, rule, detail)
+
+    def _gain(self, cost: Array, signal: Array, wages: tuple[float, float]) -> float:
+        """Largest gain per round from a deviation of a candidate (before it knows its type) or a firm."""
+        low, high, share = self.low_ability, self.high_ability, self.share_high
+        # A candidate either shows the signal or nothing: more costs and brings no more.
+        more = self.discount * (wages[1] - wages[0])
+        copies = np.maximum(more - cost * signal / low, 0.0)
+        stops = np.maximum(cost * signal / high - more, 0.0)
+        candidate = float(((1.0 - share) * copies + share * stops).max()) if signal.any() else 0.0
+        separated = bool(signal.any())
+        mean = low + share * (high - low)
+        known = (
+            ((low, wages[0], 1.0 - share), (high, wages[1], share)) if separated else ((mean, wages[0], 1.0),)
+        )
+        step = self.high_ability / (self.wage_levels - 1) if self.wage_levels else 0.0
+        firm = 0.0
+        for worth, wage, chance in known:
+            own = (worth - wage) / self.firms_per_worker
+            # Alone just above the others, or out of the race.
+            firm += chance * max(worth - wage - step - own, -own, 0.0)
+        return max(candidate, self.discount * firm)
+
+    def references(self) -> References:
+        """Least-cost separation; pooling and the most costly separation; the planner.
+
+        Raises:
+            NotExact: parameters by world, or signals that would leave their range.
+        """
+        value = of(self.signal_cost, self.workers)
+        if value.ndim == 2 and len(value) > 1:
+            raise NotExact(
+                "Signalling.signal_cost has one value per world; allowed: a number or one per agent"
+            )
+        cost = np.array(np.broadcast_to(value, (1, self.num_workers)))
+        low, high, delta = self.low_ability, self.high_ability, self.discount
+        pooled = self._bid(low + self.share_high * (high - low))
+        kind: Kind = "dynamic programming" if self.signal_levels or self.wage_levels else "closed form"
+        nothing = np.zeros_like(cost)
+        pooling = self._yardstick(cost, nothing, (pooled, pooled), kind, "nobody believes in signals")
+        planner = replace(pooling, epsilon=math.nan, selection="all are hired, nobody signals")
+        if not cost.all() or self.share_high in (0.0, 1.0):
+            return References(replace(pooling, selection="signals tell nothing"), planner, planner.welfare)
+        wages = self._bid(low), self._bid(high)
+        rise = delta * (wages[1] - wages[0])
+        least = np.array([[self._signal(low * rise / k) for k in cost[0]]])
+        most = np.array([[high * rise / k for k in cost[0]]])
+        if self.signal_levels:
+            step = self.max_signal / (self.signal_levels - 1)
+            most = np.floor(most / step + 1e-9) * step
+        if (least > self.max_signal).any():
+            raise NotExact(
+                f"signals would be {least.max():g}; allowed: at most max_signal = {self.max_signal}"
+            )
+        selfish = self._yardstick(cost, least, wages, kind, "least-cost separation (intuitive criterion)")
+        others = {"pooling": pooling}
+        if (most <= self.max_signal).all():
+            others["costly separation"] = self._yardstick(cost, most, wages, kind, "most costly separation")
+        lowest = min(y.welfare for y in (selfish, *others.values()))
+        facts = {
+            "signal": float(least[0, 0]),
+            "waste per productive candidate": float((cost * least)[0, 0] / high),
+        }
+        return References(selfish, planner, planner.welfare - min(lowest, 0.0), others=others, facts=facts)
+
+    @classmethod
+    def theory(cls) -> Iterable[Check]:
+        """The separating signal makes the unproductive indifferent and wastes what it costs."""
+        source = "Spence (1973), derived"
+        game = cls(low_ability=1.0, high_ability=3.0, share_high=0.25, max_signal=8.0, signal_levels=None,
+                   wage_levels=None)  # fmt: skip
+        found = game.references()
+        signal = found.selfish.detail["signal"]
+        yield Check("signalling: least-cost signal, abilities 1 and 3", source, 2.0, signal)
+        gains = {ability: game.played(ability, signal) for ability in (1.0, 3.0)}
+        yield Check("signalling: gain of the unproductive from copying", source, 0.0, gains[1.0])
+        yield Check("signalling: gain of the productive from signalling", source, 4.0 / 3.0, gains[3.0])
+        yield Check("signalling: W of the equilibrium per hiring", source, 1.5 - 0.25 * 2.0 / 3.0,
+                    found.selfish.welfare / 40.0)  # fmt: skip
+        costly = found.others["costly separation"].detail["signal"]
+        yield Check("signalling: most costly separating signal", source, 6.0, costly)
+        yield Check("signalling: gain of the productive from that", source, 0.0, game.played(3.0, costly))
+
+    def played(self, ability: float, signal: float) -> float:
+        """What `signal` brings a candidate whom firms then hold for productive, by playing two rounds."""
+        one, rng = replace(self, num_workers=1), Streams(np.zeros(2, np.uint64), 0)
+        state = one.initial(rng)
+        state.ability = np.full((2, 1), ability)
+        sent = np.array([[signal], [0.0]])
+        bids = np.where(sent > 0, self.high_ability, self.low_ability) * np.ones((2, self.firms_per_worker))
+        state, first = one.step(state, {"signal": sent, "wage": bids}, rng)
+        _, second = one.step(state, {"signal": 0.0 * sent, "wage": bids}, rng)
+        total = first.money[:, 0] + self.discount * second.money[:, 0]
+        return float(total[0] - total[1])
