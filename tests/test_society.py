@@ -286,8 +286,8 @@ def test_names_that_would_hide_others_are_refused(part, says):
     [
         {"num_worlds": 0}, {"num_worlds": 1.5}, {"num_worlds": "2"}, {"time_limit": 0},
         {"time_limit": np.nan}, {"credit": np.nan}, {"credit": -1.0}, {"endowment": np.inf},
-        {"treasury_weight": np.nan}, {"autoreset": "no"}, {"seed": -1}, {"seed": 0.5}, {"seed": "x"}, {"seed": np.array([0.5])},
-        {"seed": np.array([1, 2])}, {"seed": np.array([-1])},
+        {"treasury_weight": np.nan}, {"autoreset": "no"}, {"seed": -1}, {"seed": 0.5}, {"seed": "x"},
+        {"seed": np.array([0.5])}, {"seed": np.array([1, 2])}, {"seed": np.array([-1])},
     ],
 )  # fmt: skip
 def test_bad_options_are_named(options):
