@@ -16,6 +16,8 @@ from commonweal.typed import LARGEST, fit, hints
 # per world. Inside a dilemma or an institution it is a float or a 2-D array, so that formulas read
 # the same in each case.
 Parameter = float | NDArray[np.float64]
+# The same for what all agents of a world share (a stock, its growth): a scalar, or one value per world.
+WorldParameter = Parameter
 
 
 def _canonical(name: str, value: Any) -> Any:
@@ -57,8 +59,10 @@ class Parameters:
         for field in fields(self):
             name, value = f"{type(self).__name__}.{field.name}", getattr(self, field.name)
             hint: Any = None
-            if field.type == "Parameter":  # annotations are strings; tables stay tuples
+            if field.type in ("Parameter", "WorldParameter"):  # annotations are strings; tables stay tuples
                 value = _canonical(name, value)
+                shared = field.type == "Parameter" or not isinstance(value, np.ndarray) or value.shape[1] == 1
+                require(shared, name, value, "one value, or a (B,) array with one per world")
             else:
                 hint = declared[field.name]
                 value = fit(name, value, hint)

@@ -297,8 +297,20 @@ class Society:
         turn.rng = self._rngs[name].begin(self.age, phase)
         turn.ledger.institution = name
         turn.ledger.active = where
+        shown = dict(turn.conduct) if where is not None else {}
         new = getattr(inst, hook)(self.states[name], turn)
+        if where is not None:
+            self._confine(turn.conduct, shown, where)
         self.states[name] = new if where is None else select(where, new, self.states[name])
+
+    @staticmethod
+    def _confine(conduct: dict[str, Array], shown: Mapping[str, Array], where: Bool) -> None:
+        """Keep what a hook has appended to the `conduct` that was `shown` to the worlds `where`."""
+        for name, value in conduct.items():
+            before = shown.get(name)
+            if value is not before:
+                here = where.reshape((-1,) + (1,) * (value.ndim - 1))
+                conduct[name] = np.where(here, value, 0.0 if before is None else before)
 
     def _conclude(self, turn: Turn, outcome: Outcome, advance: Bool) -> Transition:
         """Utility, wealth, time limit, autoreset and the next observation."""

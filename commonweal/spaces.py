@@ -124,9 +124,11 @@ class Conduct:
         limitable: whether `dilemma.limit` can cap it.
         dyadic: `(B, actor, target)` instead of `(B, N)`.
         oracle: computed with knowledge that no regulator has (`harm`).
+        stage: the stage in which it is done.
     """
 
     unit: str
     limitable: bool = False
     dyadic: bool = False
     oracle: bool = False
+    stage: Stage = "play"

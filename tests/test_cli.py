@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from commonweal import registry
 from commonweal.benchmarks.show import attributes, sparkline
 from commonweal.cli import main
 from commonweal.envs.public_goods import PublicGoods
@@ -22,9 +23,19 @@ def test_list_names_everything(capsys):
         assert name in told
 
 
-def test_list_matrix_gives_reasons(capsys):
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_list_matrix_can_be_read_and_gives_reasons(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
     assert run("list", "--matrix") == 0
-    assert "cannot be limited" in " ".join(capsys.readouterr().out.split())
+    told = capsys.readouterr().out
+    assert "…" not in told
+    rows = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line.strip()}
+    for dilemma in registry.DILEMMAS:
+        assert set(rows[dilemma]) <= {"●", "–"}
+        assert len(rows[dilemma]) == len(registry.INSTITUTIONS)
+    for name in registry.INSTITUTIONS:
+        assert name in told
+    assert "cannot be limited" in " ".join(told.split())
 
 
 def test_show(capsys, tmp_path):

@@ -1,7 +1,7 @@
 """Garbage in: whatever is given either works or is refused by a named error, and nothing has changed."""
 
 import json
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 
 import numpy as np
 import pytest
@@ -13,10 +13,15 @@ from commonweal.benchmarks.suite import parse
 from commonweal.cli import main
 from commonweal.compatibility import fitting
 from commonweal.errors import CommonwealError, InvalidAction, InvalidSuite, UnknownName
+from commonweal.state import to_arrays
 from tests.strategies import random_actions
 from tests.test_suite import TEXT
 
-QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 CLASSES = [
     *map(registry.dilemma_class, registry.DILEMMAS), *map(registry.institution_class, registry.INSTITUTIONS)
 ]  # fmt: skip
@@ -146,6 +151,22 @@ def test_actions_are_played_or_refused_before_anything_changes(actions):
             assert all(np.array_equal(before[name], after[name], equal_nan=True) for name in before)
         else:
             assert all(np.isfinite(array).all() for array in society.get_state().values())
+
+
+@pytest.mark.parametrize("name", registry.DILEMMAS)
+def test_a_value_per_agent_works_or_is_refused(name):
+    dilemma = make(name)
+    shapes = {key: array.shape for key, array in to_arrays(Society(dilemma).state, "").items()}
+    for field in fields(dilemma):
+        if field.type not in ("Parameter", "WorldParameter"):
+            continue
+        value = np.ravel(getattr(dilemma, field.name))
+        try:
+            society = Society(replace(dilemma, **{field.name: (value[0],) * sum(dilemma.groups.values())}))
+        except CommonwealError:
+            continue
+        check_finite(society)
+        assert {key: array.shape for key, array in to_arrays(society.state, "").items()} == shapes
 
 
 # ---------------------------------------------------------------- suites and the command line

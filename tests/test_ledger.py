@@ -11,7 +11,7 @@ from tests.strategies import dilemmas, random_actions, stacks
 
 
 @given(dilemmas, stacks, st.sampled_from([np.inf, 0.0, 2.0]), st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_ledger_balances_at_every_step_of_any_stack(dilemma, stack, credit, seed):
     society = Society(dilemma, stack, num_worlds=3, seed=seed, credit=credit, time_limit=4)
     rng = np.random.default_rng(seed)

@@ -192,21 +192,3 @@ def test_summary_says_which_information_was_used(study):
     assert free.laissez_faire
     assert taxed.information == "noisy: income; exact: contribution"
     assert taxed.columns["efficiency"].low <= taxed.columns["efficiency"].value
-
-
-@pytest.mark.slow
-def test_fifty_kills_lose_and_double_nothing(tmp_path):
-    command = [sys.executable, "-m", "tests.killed", str(tmp_path), "50", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("50 kills")
-    whole = read_rows(tmp_path / "undisturbed" / "results.parquet")
-    survivors = [folder for folder in tmp_path.iterdir() if folder.name.isdigit()]
-    assert survivors
-    for folder in survivors:
-        # Not a row lost, none doubled, and every number the same to the last bit.
-        assert repr(read_rows(folder / "results.parquet")) == repr(whole)
-        for path in (tmp_path / "undisturbed").rglob("*.parquet"):
-            twin = folder / path.relative_to(tmp_path / "undisturbed")
-            assert repr(read_rows(twin)) == repr(read_rows(path)), twin
-        assert [path for path in folder.rglob("*") if path.name.startswith(".")] == []

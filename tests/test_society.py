@@ -253,3 +253,52 @@ def test_unfit_stacks_are_refused_with_the_reason():
 def test_repr_shows_the_stack():
     society = Society(make("fishery-v0"), [institution("quota", limit=2.0), SANCTIONS], num_worlds=8)
     assert repr(society) == "Society<PeerSanctions()<Quota(limit=2.0)<Fishery()>>>(num_worlds=8)"
+
+
+def test_nobody_votes_an_ad_valorem_tax_above_one():
+    fishery, high = make("fishery-v0"), institution("vote", high=3.0)
+    with pytest.raises(IncompatibleInstitution, match=r"allowed: within \(0\.0, 1\.0\)"):
+        Society(fishery, [institution("taxation", base="income"), high])
+    Society(fishery, [institution("taxation", base="extraction"), high])
+    floor = institution("rights", low=2.0)
+    with pytest.raises(IncompatibleInstitution, match=r"within \(0\.0, 1\.0\)"):
+        Society(fishery, [institution("taxation", base="income"), floor])
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ({"id": "peer-sanctions", "name": "extraction"}, "conduct 'extraction', which is shown already"),
+        ({"id": "mediator", "base": "extraction", "name": "citizens"}, "officials named 'citizens'"),
+        ({"id": "quota", "name": "a.b"}, "without a dot"),
+        ({"id": "quota", "name": ""}, "without a dot"),
+        ({"id": "quota", "name": "dilemma"}, "named 'dilemma'"),
+    ],
+)
+def test_names_that_would_hide_others_are_refused(part, says):
+    part = dict(part)
+    with pytest.raises(IncompatibleInstitution, match=says):
+        Society(make("fishery-v0"), [institution(part.pop("id"), **part)])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_worlds": 0}, {"num_worlds": 1.5}, {"num_worlds": "2"}, {"time_limit": 0},
+        {"time_limit": np.nan}, {"credit": np.nan}, {"credit": -1.0}, {"endowment": np.inf},
+        {"treasury_weight": np.nan}, {"autoreset": "no"}, {"seed": -1}, {"seed": 0.5}, {"seed": "x"},
+        {"seed": np.array([0.5])}, {"seed": np.array([1, 2])}, {"seed": np.array([-1])},
+    ],
+)  # fmt: skip
+def test_bad_options_are_named(options):
+    with pytest.raises(InvalidParameter, match=f"{next(iter(options))}.*allowed: "):
+        Society(make("fishery-v0"), **options)
+
+
+def test_too_many_or_too_few_worlds_and_unknown_groups_are_refused():
+    society = Society(make("fishery-v0"), num_worlds=2)
+    for worlds in (0, 1, 3):
+        with pytest.raises(InvalidAction, match=r"allowed: \(2, 5, 1\)"):
+            society.step({"citizens": np.zeros((worlds, 5, 1))})
+    with pytest.raises(InvalidAction, match="allowed: a mapping with the groups"):
+        society.step({"citizens": np.zeros((2, 5, 1)), "planners": np.zeros((2, 1, 1))})

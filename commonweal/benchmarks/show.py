@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import string
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.columns import Columns
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +28,7 @@ from commonweal.spaces import Choice, Real
 from commonweal.storage import write_atomically
 
 BLOCKS = "▁▂▃▄▅▆▇█"
+LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits
 
 
 def first_line(thing: object) -> str:
@@ -228,23 +231,25 @@ def listing() -> Group:
     return Group(*tables)
 
 
-def fits() -> Table:
-    """Which institution fits which dilemma; where one does not, the reasons stand below."""
+def fits() -> Group:
+    """Which institution (a column, by letter) fits which dilemma; then the legend, and the reasons."""
     from commonweal.compatibility import matrix
 
     found = matrix()
-    table = Table(title="who goes with whom", title_justify="left")
-    table.add_column("institution")
-    for dilemma in found:
-        table.add_column(dilemma, justify="center")
-    reasons = []
-    for name in registry.INSTITUTIONS:
-        marks = []
-        for dilemma in found:
-            stack, reason = found[dilemma][name]
-            marks.append("–" if stack is None else "yes")
-            reasons += [f"{name} on {dilemma}: {reason}"] if stack is None else []
-        table.add_row(name, *marks)
-    table.caption = "\n".join(reasons)
-    table.caption_justify = "left"
-    return table
+    letters = dict(zip(registry.INSTITUTIONS, LETTERS, strict=False))
+    table = Table(title="who goes with whom", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("")
+    for letter in letters.values():
+        table.add_column(letter, justify="center", min_width=1, no_wrap=True)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for dilemma, row in found.items():
+        table.add_row(dilemma, *["–" if row[name][0] is None else "●" for name in letters])
+        for name, (stack, reason) in row.items():
+            if stack is None:
+                reasons.setdefault((name, reason.replace(dilemma, "it")), []).append(dilemma)
+    legend = Columns([f"{letter} {name}" for name, letter in letters.items()], padding=(0, 3, 0, 0))
+    told = [
+        Text(f"{letters[name]} {name} – {', '.join(dilemmas)}: {reason}")
+        for (name, reason), dilemmas in reasons.items()
+    ]
+    return Group(table, "", legend, "", *told)

@@ -52,7 +52,7 @@ from commonweal.envs.yardsticks import (
     plan_yardstick,
 )
 from commonweal.errors import require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
@@ -102,11 +102,11 @@ class Attention(Dilemma):
     cost: Parameter = 1.0
     dullness: Parameter = 0.5
     reader_harm: Parameter = 0.01
-    recovery: Parameter = 0.2
-    wear: Parameter = 0.015
+    recovery: WorldParameter = 0.2
+    wear: WorldParameter = 0.015
     max_provocation: float = 10.0
     levels: int | None = 11
-    initial_goodwill: Parameter = 1.0
+    initial_goodwill: WorldParameter = 1.0
     discount: float = 0.95
 
     def validate(self) -> None:

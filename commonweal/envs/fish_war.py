@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.envs.yardsticks import LARGEST_EPSILON, ConstantRule, one_state
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
@@ -64,11 +64,11 @@ class FishWar(Dilemma):
     }
 
     num_agents: int = 2
-    elasticity: Parameter = 0.5
+    elasticity: WorldParameter = 0.5
     share_levels: int | None = None
     min_share: float = 0.005
     cap: float = 0.99
-    initial_stock: Parameter = 0.45
+    initial_stock: WorldParameter = 0.45
     discount: float = 0.9
 
     def validate(self) -> None:

@@ -33,7 +33,7 @@ from commonweal.envs.yardsticks import (
     one_state,
     plan_yardstick,
 )
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import References
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
@@ -100,8 +100,8 @@ class Fishery(Dilemma):
     }
 
     num_agents: int = 5
-    growth: Parameter = 0.5
-    capacity: Parameter = 100.0
+    growth: WorldParameter = 0.5
+    capacity: WorldParameter = 100.0
     catchability: Parameter = 0.01
     price: Parameter = 1.0
     cost: Parameter = 0.2
@@ -109,7 +109,7 @@ class Fishery(Dilemma):
     effort_levels: int | None = 11
     noise: Parameter = 0.0
     collapse: Parameter = 0.0
-    initial_stock: Parameter = 1.0
+    initial_stock: WorldParameter = 1.0
     discount: float = 0.95
 
     def validate(self) -> None:

@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 from commonweal.envs import rotation, stands
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
@@ -105,7 +105,7 @@ class Forest(Dilemma):
     interest: float = 0.03
     interval: float = 1.0
     oldest: float = 120.0
-    initial_age: Parameter = 20.0
+    initial_age: WorldParameter = 20.0
     amenity: Parameter = 0.0
     ignition: Parameter = 0.0
     spread: Parameter = 0.5

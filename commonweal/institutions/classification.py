@@ -75,6 +75,13 @@ class Classifier(Institution):
             raise IncompatibleInstitution(
                 "Classifier with nobody able to sanction; allowed: a stack with a sanction institution"
             )
+        if self.duty and (
+            charter.conducts[self.duty].stage != "play" or not charter.conducts[self.duty].dyadic
+        ):
+            raise IncompatibleInstitution(
+                f"Classifier.duty {self.duty!r} is judged with the play; "
+                "allowed: an (actor, target) conduct of the play, not of a later stage"
+            )
         if charter.conducts[self.base].dyadic:
             raise IncompatibleInstitution(f"Classifier.base {self.base!r} is dyadic; allowed: (B, N)")
 

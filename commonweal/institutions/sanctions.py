@@ -111,7 +111,7 @@ class PeerSanctions(Institution):
 
     def conducts(self, charter: Charter) -> Mapping[str, Conduct]:
         """Points by actor and target."""
-        return {self.name: Conduct("points", dyadic=True)}
+        return {self.name: Conduct("points", dyadic=True, stage=self.stage)}
 
     def actions(self, charter: Charter) -> list[Action]:
         """Whom to punish, and how much. Targets are counted from the punisher onwards."""

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 RENDER_MODES = ("human", "rgb_array")
 MOST_LINES = 3
-SIZE = (10.0, 3.4)
-RESOLUTION = 80
+SIZE = (11.0, 4.2)
+RESOLUTION = 100
+EARNED, SETTLED, COMMON = "#3b6ea8", "#d9822b", "#777777"
 
 
 def check_render_mode(mode: str | None, allowed: tuple[str, ...] = RENDER_MODES) -> None:
@@ -36,13 +37,31 @@ class Renderer:
 
     def reset(self) -> None:
         """Forget the episode so far."""
-        self._last: Transition | None = None
         self._seen: dict[str, list[float]] = {}
+        self._conduct: dict[str, Array] = {}
+        self._money: Array | None = None
+        self._net: Array | None = None
+        self._flows: dict[str, float] = {}
+        self._common = np.zeros(2)
         self._look()
 
     def record(self, transition: Transition) -> None:
-        """Take a step into the picture."""
-        self._last = transition
+        """Take a step into the picture; the stages after a play are added to it."""
+        ledger, conduct = transition.ledger, {n: value[0] for n, value in transition.conduct.items()}
+        if self._money is None or self.society.dilemma.conducts.keys() & conduct.keys():
+            self._conduct, self._flows, self._common = {}, {}, np.zeros(2)
+            self._money, self._net = (
+                np.zeros_like(transition.money[0]),
+                np.zeros_like(transition.ledger.net[0]),
+            )
+        ledger = transition.ledger
+        self._conduct |= conduct
+        self._money = self._money + transition.money[0]
+        self._net = self._net + ledger.net[0]
+        self._common = self._common + np.array([ledger.treasury[0], ledger.burnt[0]])
+        for entry in ledger.entries:
+            name = f"{entry.purpose}: {entry.payer} → {entry.payee}"
+            self._flows[name] = self._flows.get(name, 0.0) + float(entry.amount[0].sum())
         self._look()
 
     def _look(self) -> None:
@@ -87,53 +106,65 @@ class Renderer:
     def _draw(self) -> None:
         figure, memory = self._figure, self.society.memory
         figure.clear()
-        world, conduct, money = figure.subplots(1, 3)
         layers = ", ".join(inst.address for inst in self.society.institutions) or "no institution"
-        figure.suptitle(f"{self.society.dilemma.id} under {layers}: play {int(memory.plays[0])}", fontsize=10)
-        self._draw_world(world)
-        self._draw_conduct(conduct)
-        self._draw_money(money)
-        for axes in (world, conduct, money):
+        title = f"{self.society.dilemma.id} under {layers}, play {int(memory.plays[0])}"
+        figure.suptitle(title, fontsize=11, weight="bold")
+        world, conduct, money = figure.subfigures(1, 3, width_ratios=(1.0, 0.9, 1.3))
+        names = [n for n in self._conduct if n not in ("harm", "income")][:MOST_LINES]
+        self._draw_world(self._panels(world, list(self._seen), "the world, as citizens see it"))
+        self._draw_conduct(self._panels(conduct, names, "what each citizen did"), names)
+        self._draw_money(self._panels(money, ["money"], "money of this round, by agent")[0])
+
+    @staticmethod
+    def _panels(part: Any, names: list[str], title: str) -> list[Axes]:
+        """One panel for each name, below each other: units differ."""
+        part.suptitle(title, fontsize=10)
+        panels = list(np.ravel(part.subplots(max(len(names), 1), 1, sharex=True, squeeze=False)))
+        for axes in panels:
             axes.tick_params(labelsize=8)
             axes.spines[["top", "right"]].set_visible(False)
+        return panels
 
-    def _draw_world(self, axes: Axes) -> None:
-        for name, values in self._seen.items():
-            axes.plot(values, label=name, marker="." if len(values) < 2 else None)
-        axes.set_title("what citizens see (mean)", fontsize=9)
-        axes.set_xlabel("step", fontsize=8)
-        if self._seen:
-            axes.legend(fontsize=7, frameon=False)
+    def _unit(self, name: str) -> str:
+        units = {signal.name: signal.unit for signal in self.society.dilemma.signals()}
+        units |= {conduct: one.unit for conduct, one in self.society.charter.conducts.items()}
+        name, unit = name.replace("_", " "), units.get(name, "")
+        return f"{name} ({unit})" if unit else name
 
-    def _draw_conduct(self, axes: Axes) -> None:
-        """Bars of each agent's conduct; what was done to others is summed over them."""
-        axes.set_title("conduct, by citizen", fontsize=9)
-        axes.set_xlabel("citizen", fontsize=8)
-        if self._last is None:
-            return
-        # Harm is the oracle's and income stands in the next panel.
-        names = [n for n in self._last.conduct if n not in ("harm", "income")][:MOST_LINES]
-        for place, name in enumerate(names):
-            value = self._last.conduct[name][0]
+    def _draw_world(self, panels: list[Axes]) -> None:
+        for axes, (name, values) in zip(panels, self._seen.items(), strict=False):
+            axes.plot(values, color="black", linewidth=1.4, marker="." if len(values) < 12 else None)
+            axes.set_title(f"{self._unit(name)}: {values[-1]:.4g}", fontsize=8, loc="left")
+            low, high = min(0.0, *values), max(0.0, *values)
+            axes.set_ylim(low - 0.05 * (high - low), high + 0.08 * (high - low) or 1.0)
+        panels[-1].set_xlabel("step", fontsize=8)
+
+    def _draw_conduct(self, panels: list[Axes], names: list[str]) -> None:
+        """Bars of each citizen; what was done to others is summed over them."""
+        for axes, name in zip(panels, names, strict=False):
+            value = self._conduct[name]
             value = value.sum(axis=-1) if value.ndim == 2 else value
-            width = 0.8 / len(names)
-            axes.bar(np.arange(len(value)) + (place - (len(names) - 1) / 2) * width, value, width, label=name)
-        if names:
-            axes.legend(fontsize=7, frameon=False)
+            axes.bar(np.arange(len(value)), value, 0.6, color=EARNED)
+            axes.set_ylim(min(0.0, 1.1 * value.min()), 1.1 * value.max() or 1.0)
+            axes.set_title(self._unit(name), fontsize=8, loc="left")
+            axes.set_xticks(np.arange(len(value)))
+        panels[-1].set_xlabel("citizen", fontsize=8)
 
     def _draw_money(self, axes: Axes) -> None:
-        """Bars of money earned and of payments received (above) or made (below); treasury and burnt."""
-        axes.set_title("money in this step", fontsize=9)
+        """Money earned, payments received (above) or made (below), and where they went."""
         axes.axhline(0.0, color="0.6", linewidth=0.8)
-        if self._last is None:
+        if self._money is None or self._net is None:
             return
-        ledger, citizens = self._last.ledger, self._last.money.shape[1]
-        agents = np.arange(ledger.net.shape[1])
-        axes.bar(agents[:citizens] - 0.2, self._last.money[0], 0.4, label="earned")
-        axes.bar(agents + 0.2, ledger.net[0], 0.4, label="received - paid")
-        accounts = [("treasury", ledger.treasury[0]), ("burnt", ledger.burnt[0])]
-        places = len(agents) + np.arange(len(accounts))
-        axes.bar(places, [value for _, value in accounts], 0.4, color="0.4")
-        axes.set_xticks([*agents, *places], [*map(str, agents), *(name for name, _ in accounts)])
-        axes.tick_params(axis="x", rotation=45)
-        axes.legend(fontsize=7, frameon=False)
+        agents = np.arange(len(self._net))
+        axes.bar(agents[: len(self._money)] - 0.2, self._money, 0.4, color=EARNED, label="earned")
+        axes.bar(agents + 0.2, self._net, 0.4, color=SETTLED, label="received - paid")
+        places = len(agents) + np.arange(2)
+        axes.bar(places, self._common, 0.4, color=COMMON)
+        officials = [group for group, size in self.society.charter.officials.items() for _ in range(size)]
+        named = [*map(str, range(len(self._money))), *officials, "treasury", "burnt"]
+        axes.set_xticks([*agents, *places], named)
+        for label in axes.get_xticklabels()[len(self._money) :]:
+            label.set(rotation=30, ha="right", fontsize=7)
+        axes.legend(fontsize=7, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+        paid = sorted(((v, k) for k, v in self._flows.items() if v), reverse=True)[: 2 * MOST_LINES]
+        axes.set_xlabel("\n".join(f"{name} {value:.4g}" for value, name in paid) or "no payments", fontsize=8)
