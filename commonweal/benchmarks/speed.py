@@ -149,11 +149,10 @@ def _sized(dilemma: str, num_agents: int) -> dict[str, int]:
 
 def stepping(num_worlds: int = 1024, num_agents: int = 8, repetitions: int = 5) -> list[Measurement]:
     """Agent-steps per second of societies on one core, beside a bare NumPy kernel."""
-    label = f"B = {num_worlds}, N = {num_agents}"
     agents = num_worlds * num_agents
     jobs: dict[str, tuple[str, float, Callable[[], float]]] = {}
     unit = "agent-steps/s"
-    jobs[f"bare NumPy kernel of the fishery, {label}"] = (
+    jobs["bare NumPy kernel of the fishery"] = (
         unit, 0.0, timed(bare_kernel(num_worlds, num_agents), agents)
     )  # fmt: skip
     stacks: list[tuple[str, list[Institution], float]] = [
@@ -163,12 +162,12 @@ def stepping(num_worlds: int = 1024, num_agents: int = 8, repetitions: int = 5) 
     ]
     for name, stack, goal in stacks:
         step, _ = society_step("fishery-v0", stack, num_worlds, num_agents=num_agents)
-        jobs[f"fishery-v0, {name}, {label}"] = (unit, goal, timed(step, agents))
+        jobs[f"fishery-v0, {name}"] = (unit, goal, timed(step, agents))
     for dilemma in registry.DILEMMAS:
         if dilemma != "fishery-v0":
             step, size = society_step(dilemma, [], num_worlds, **_sized(dilemma, num_agents))
             goal = 0.5e6 if dilemma == "double_auction-v0" else 2e6
-            jobs[f"{dilemma}, no institution, B = {num_worlds}, N = {size}"] = (
+            jobs[dilemma if size == num_agents else f"{dilemma}, N = {size}"] = (
                 unit, goal, timed(step, num_worlds * size)
             )  # fmt: skip
     jobs["PettingZoo, one fishery of five agents"] = ("env-steps/s", 3000.0, timed(single_world([]), 1))
@@ -176,11 +175,13 @@ def stepping(num_worlds: int = 1024, num_agents: int = 8, repetitions: int = 5) 
 
 
 def stepping_table(measured: list[Measurement], title: str = "stepping, one core") -> Table:
-    """Medians, their range and the goals."""
+    """Medians, their range and the goals, a measurement a row."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
-    for heading in ("what", "median", "lowest", "highest", "goal", "per second"):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
+    table.add_column("per second")
+    for heading in ("median", "lowest", "highest", "goal"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for one in measured:
         numbers = [f"{x:,.0f}" for x in (one.median, min(one.rates), max(one.rates))]
-        table.add_row(one.name, *numbers, f"{one.goal:,.0f}" if one.goal else "", one.unit.split("/")[0])
+        name = one.name if one.unit == "agent-steps/s" else f"{one.name} ({one.unit})"
+        table.add_row(name, *numbers, f"{one.goal:,.0f}" if one.goal else "")
     return table

@@ -81,13 +81,12 @@ def learning(threads: int = 2, repetitions: int = 3) -> list[Measurement]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     unit = "agent-steps/s"
-    label = f"{AGENTS} agents, {WORLDS} worlds, 64 x 64, {threads} threads"
     try:
         jobs: dict[str, tuple[str, float, Callable[[], float]]] = {
-            f"population PPO, one replicate, {label}": (unit, 0.0, population(1)),
-            f"population PPO, ten replicates, {label}": (unit, 0.0, population(10)),
-            f"stable-baselines3 + SuperSuit, {label}": (unit, 0.0, baseline(supersuit_env())),
-            f"stable-baselines3 on our VecEnv, {label}": (
+            "population PPO, one replicate": (unit, 0.0, population(1)),
+            "population PPO, ten replicates": (unit, 0.0, population(10)),
+            "stable-baselines3 + SuperSuit": (unit, 0.0, baseline(supersuit_env())),
+            "stable-baselines3 on our VecEnv": (
                 unit,
                 0.0,
                 baseline(vec_env("fishery-v0", num_worlds=WORLDS, num_agents=AGENTS)),
