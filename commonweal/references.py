@@ -76,11 +76,14 @@ class References:
         """Bound on the error of `gap`."""
         return self.planner.error + self.selfish.error
 
+    @property
+    def scale(self) -> float:
+        """`gap`, or nan where it is too small to measure by: then losses are reported, not shares."""
+        return self.gap if self.gap > SMALLEST_GAP * self.payoff_range else math.nan
+
     def efficiency(self, welfare: Any) -> Any:
         """`(W - W_selfish) / (W_planner - W_selfish)`; nan when the gap is too small to measure by."""
-        if not self.gap > SMALLEST_GAP * self.payoff_range:
-            return np.full_like(np.asarray(welfare, dtype=np.float64), np.nan)[()]
-        return (welfare - self.selfish.welfare) / self.gap
+        return (welfare - self.selfish.welfare) / self.scale
 
 
 @dataclass(frozen=True)

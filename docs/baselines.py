@@ -1,4 +1,4 @@
-"""`python docs/baselines.py FOLDER` prints the table of `baselines.md` from a run of the suite `laissez-faire`."""
+"""`python docs/baselines.py FOLDER` prints the table of `baselines.md`, from a run of that suite."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _line(cells: list[str]) -> str:
 
 def table(folder: str) -> str:
     """The whole table."""
-    heads = ["dilemma", "trained W", "selfish equilibrium", "planner", "efficiency", "gain of a best response",
-             "gain / range of W"]  # fmt: skip
+    heads = ["dilemma", "trained W", "selfish equilibrium", "planner", "efficiency",
+             "gain of a best response", "gain / range of W"]  # fmt: skip
     rows = [row(summary) for summary in summarise(Store(folder))]
     return "\n".join([_line(heads), _line(["---"] * len(heads)), *rows])
 

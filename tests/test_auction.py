@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from commonweal import Society, make
+from commonweal import Society, evaluate, make
+from commonweal.agents.ppo import PPO, PPOConfig
 from commonweal.envs.auction import Auction
 from commonweal.envs.interim_bids import best_response_gain, interim
 from commonweal.errors import InvalidParameter, NotExact
@@ -157,3 +159,23 @@ def test_no_play_beats_the_planner_and_a_reserve_wastes():
         assert (society.step({"bidders": rng.random((500, 5, 1))}).welfare <= best + 1e-12).all()
     kept = continuous(reserve=0.5).references()
     assert kept.gap == pytest.approx(10 * 5 / 6 * 0.5**6)  # unsold where all values are below one half
+
+
+@pytest.mark.parametrize(("bidders", "steps"), [(2, 60_000), (5, 300_000)])
+def test_learners_shade_their_bids(bidders, steps):
+    torch.set_num_threads(1)
+    replicates, sale = 4, make("auction-v0", num_agents=bidders, bid_levels=None)
+    config = PPOConfig(sharing="shared", rollout=64, entropy=0.01)
+    learner = PPO(Society(sale, num_worlds=32 * replicates), config, replicates=replicates, seed=1).train(
+        60_000
+    )
+    policies = learner.train(steps).policies(deterministic=True)
+    played = evaluate(Society(sale, num_worlds=256 * replicates), policies, seed=5)
+    revenue = bidders * played.series["payment"].mean()
+    assert revenue == pytest.approx((bidders - 1) / (bidders + 1), rel=0.1)
+    seen = np.full((replicates * len(MIDPOINTS), bidders, 2), 0.5, np.float32)
+    seen[..., 0] = np.tile(MIDPOINTS, replicates)[:, None]
+    bids = policies.act({"bidders": seen})["bidders"][:, 0, 0].reshape(replicates, -1)
+    gains = [best_response_gain(sale, one) for one in bids]
+    # In equilibrium a bidder expects 1 / (n (n + 1)); bids of low values hardly matter.
+    assert np.mean(gains) < 0.05 / (bidders * (bidders + 1))

@@ -53,7 +53,7 @@ def run_cell(cell: Cell, folder: Path, record: Mapping[str, Any] | None, listen:
     write_rows(folder / "series.parquet", _series(result, replicates))
     write_rows(folder / "flows.parquet", _flows(result, replicates))
     rows = _results(cell, result, learner, references)
-    gap = references.gap if references is not None else np.nan
+    gap = references.scale if references is not None else np.nan
     theory = _equilibrium(cell)
     for row, value in zip(rows, gain, strict=True):
         row |= {"gain": float(value), "gain_share": float(value / gap), "gain_method": method, **theory}

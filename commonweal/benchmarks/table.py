@@ -51,7 +51,7 @@ def table(summaries: Sequence[Summary], title: str) -> Table:
     note = NOTE.format(replicates=replicates)
     shown = Table(title=title, caption=note, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     shown.title_justify = shown.caption_justify = "left"
-    shown.add_column("institution")
+    shown.add_column("institution", min_width=15)
     for _, heading, _ in COLUMNS:
         shown.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     dilemma = None
