@@ -103,6 +103,7 @@ def _results(cell: Cell, result: Evaluation, learner: PPO, references: Reference
     columns = {
         "welfare": welfare,
         "efficiency": np.full(replicates, np.nan) if references is None else references.efficiency(welfare),
+        "loss": np.full(replicates, np.nan) if references is None else references.planner.welfare - welfare,
         "equality": equality(returns),
         "enforcement_cost": mean(result.enforcement_cost),
         "shortfall": mean(result.shortfall),

@@ -22,7 +22,11 @@ from commonweal.errors import StorageError
 from commonweal.storage import write_text
 
 Array = NDArray[np.float64]
-MORE = (("gain", "gain in money", "{:.3g}"), ("equilibrium", "efficiency in theory", "{:.2f}"))
+MORE = (
+    ("loss", "loss to planner", "{:.3g}"),
+    ("gain", "gain in money", "{:.3g}"),
+    ("equilibrium", "efficiency in theory", "{:.2f}"),
+)
 
 
 def write_report(folder: str | Path) -> Path:
