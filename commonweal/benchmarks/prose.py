@@ -81,7 +81,7 @@ DEFINITIONS = {
         "95% percentile bootstrap of the interquartile mean over replicates (the lowest and highest "
         "quarter left out)."
     ),
-    "Loss to planner": "W of the planner less the trained W; read it where the gap is too small for efficiency.",
+    "Loss to planner": "W of the planner less the trained W: for where the gap is too small for efficiency.",
     "Efficiency in theory": (
         "That of the worst symmetric Markov-perfect equilibrium found of the dilemma under this very "
         "institution, by dynamic programming; missing where the institution remembers, draws lots or adds "
