@@ -97,6 +97,15 @@ def _exp(x, y):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def _num_parameters(sizes):  # type: ignore[no-untyped-def]
+    """Weights and biases of a network."""
+    number = 0
+    for layer in range(len(sizes) - 1):
+        number += (sizes[layer] + 1) * sizes[layer + 1]
+    return number
+
+
+@compiled
 def _forward(theta, at, sizes, relu, acts, n):  # type: ignore[no-untyped-def]
     """Fill `acts` with the activations of all layers for `n` samples; the first holds the inputs.
 
@@ -201,9 +210,7 @@ def _act(  # type: ignore[no-untyped-def]
     """Sample raw actions and their log-probabilities; see `Kernel.act`."""
     samples = observation.shape[1]
     width, outputs = sizes.sum(), sizes[-1]
-    deviations = sizes[0] * 0
-    for layer in range(len(sizes) - 1):
-        deviations += (sizes[layer] + 1) * sizes[layer + 1]
+    deviations = _num_parameters(sizes)
     acts = np.empty(samples * width, np.float32)
     probability = np.empty((samples, outputs), np.float32)
     for p in range(first, last):
@@ -292,9 +299,7 @@ def _head(  # type: ignore[no-untyped-def]
 def _value(first, last, theta, critic, relu, observation, value):  # type: ignore[no-untyped-def]
     """Outputs of the critics, whose parameters come last; see `Kernel.value`."""
     blocks, total, inputs = -(-observation.shape[1] // BLOCK), observation.shape[1], critic[0]
-    begin = theta.shape[1]
-    for layer in range(len(critic) - 1):
-        begin -= (critic[layer] + 1) * critic[layer + 1]
+    begin = theta.shape[1] - _num_parameters(critic)
     acts = np.empty(BLOCK * critic.sum(), np.float32)
     for task in range(first, last):
         p, start = task // blocks, task % blocks * BLOCK
@@ -311,9 +316,7 @@ def _gradient(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Gradient of the loss on the samples `rows`, block by block; see `Kernel.gradient`."""
     blocks, size = grad.shape[1], rows.shape[1]
-    deviations = theta.shape[1] * 0
-    for layer in range(len(actor) - 1):
-        deviations += (actor[layer] + 1) * actor[layer + 1]
+    deviations = _num_parameters(actor)
     inputs, outputs = actor[0], actor[-1]
     scale = f4(1.0 / size)
     most = min(BLOCK, size)

@@ -14,24 +14,19 @@ Bioeconomics, 2nd ed. Difference equation with a step of one year.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.envs.dynamic_programming import planner
+from commonweal.envs.one_stock import PlannedValue, planned_value, stock_references
 from commonweal.envs.yardsticks import (
-    constant_range,
-    equilibrium_yardsticks,
-    laissez_faire,
     one_state,
-    plan_yardstick,
 )
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
@@ -217,8 +212,7 @@ class Fishery(Dilemma):
 
     @cached_property
     def _planned(self) -> PlannedValue:
-        one_state(self)
-        return _planned_value(json.dumps(self.to_dict(), sort_keys=True))
+        return planned_value(self)
 
     def references(self) -> References:
         """Worst symmetric Markov-perfect equilibrium and planner by dynamic programming; textbook facts.
@@ -226,8 +220,7 @@ class Fishery(Dilemma):
         Raises:
             NotExact: a parameter differs by agent or by world.
         """
-        one_state(self)
-        return _references(json.dumps(self.to_dict(), sort_keys=True))
+        return stock_references(self)
 
     def facts(self) -> Mapping[str, float]:
         """Textbook numbers of the continuous-time steady state, closed forms in scalar parameters."""
@@ -251,18 +244,6 @@ class Fishery(Dilemma):
     }
 
 
-@dataclass(frozen=True)
-class PlannedValue:
-    """The planner's value without end by stock, `stock (G,)`, `value (G,)`."""
-
-    stock: Array
-    value: Array
-
-    def at(self, stock: Array) -> Array:
-        """The value of any stocks, of the same shape."""
-        return np.interp(stock, self.stock, self.value)
-
-
 def golden_rule_stock(growth: float, capacity: float, z: float, rate: float) -> float:
     """Clark's golden rule: the stock the sole owner keeps at a discount rate per year.
 
@@ -274,29 +255,3 @@ def golden_rule_stock(growth: float, capacity: float, z: float, rate: float) -> 
     impatience = rate / growth
     linear = z + 1.0 - impatience
     return capacity / 4.0 * (linear + math.sqrt(linear**2 + 8.0 * z * impatience))
-
-
-def _fishery(parameters: str) -> Fishery:
-    return Fishery.from_dict(json.loads(parameters))
-
-
-@lru_cache(maxsize=64)
-def _planned_value(parameters: str) -> PlannedValue:
-    fishery = _fishery(parameters)
-    problem = laissez_faire(fishery)
-    game = problem.games()[-1]
-    return PlannedValue(game.grid, planner(game).value)
-
-
-@lru_cache(maxsize=64)
-def _references(parameters: str) -> References:
-    fishery = _fishery(parameters)
-    problem = laissez_faire(fishery)
-    games = problem.games()
-    planned, _ = plan_yardstick(problem, games)
-    selfish, *more = equilibrium_yardsticks(problem, games, planned.welfare)
-    low, high = constant_range(problem, games[0])
-    found = [planned.welfare, selfish.welfare, *(other.welfare for other in more)]
-    names = {f"another selfish search {i}": other for i, other in enumerate(more, start=1)}
-    payoff_range = max(high, *found) - min(low, *found)
-    return References(selfish, planned, payoff_range, others=names, facts=fishery.facts())
