@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from commonweal import Society, institution, make
-from commonweal.agents import kernel
+from commonweal.agents import compiled, kernel
 from commonweal.agents.ppo import PPO, PPOConfig
 
 LEARNERS = {
@@ -17,6 +17,13 @@ LEARNERS = {
     "masks, several columns, one policy for all": (
         make("public_goods-v0", levels=None), [institution("contract")],
         PPOConfig(hidden=(24, 16, 8), sharing="shared", rollout=60, minibatches=1),
+    ),
+    "one policy for all, who see the same": (
+        make("fishery-v0"), [], PPOConfig(sharing="shared", rollout=80, minibatches=1)
+    ),
+    "one policy for all, who see the same and may do other things": (
+        make("fishery-v0"), [institution("peer-sanctions", stage="respond")],
+        PPOConfig(sharing="shared", rollout=60, minibatches=1),
     ),
 }  # fmt: skip
 
@@ -50,28 +57,101 @@ def batch_of(team, advantage, target):
 def test_the_gradient_is_that_of_the_loss(team):
     team, advantage, target = team
     batch = batch_of(team, advantage, target)
-    order = np.random.default_rng(0).permuted(np.tile(np.arange(target.shape[1]), (2, 1)), axis=1)
-    rows = np.ascontiguousarray(order[:, : 2 * target.shape[1] // 3])
-    assert rows.shape[1] != kernel.BLOCK
+    steps = target.shape[1] // team.layout.members
+    order = np.random.default_rng(0).permuted(np.tile(np.arange(steps), (2, 1)), axis=1)
+    order = order[:, : 2 * steps // 3, None] * team.layout.members
+    rows = (order + np.arange(team.layout.members)).reshape(2, -1)
+    assert rows.shape[1] % kernel.BLOCK != 0
     found, told = team.gradient(batch, rows, 0.01)
     team.kernel = None
     exact, exactly = team.gradient(batch, rows, 0.01)
     assert exact.abs().max() > 0.01
-    assert (found - exact).abs().max() < 1e-5 * exact.abs().max()
+    assert (found.sum(dim=1) - exact.sum(dim=1)).abs().max() < 1e-5 * exact.abs().max()
     assert torch.allclose(told, exactly, atol=1e-5)
+
+
+def test_samples_of_any_length_and_order(team):
+    """Blocks and parts end anywhere: runs of equal observations are cut in the middle."""
+    team, advantage, target = team
+    batch = batch_of(team, advantage, target)
+    if team.mask is not None:  # equal observations under different masks are different
+        forbidden = torch.rand(batch["mask"].shape, generator=torch.Generator().manual_seed(2)) < 0.3
+        for column, (place, discrete) in enumerate(zip(team.heads.places, team.heads.discrete, strict=True)):
+            if discrete:
+                forbidden[..., place].scatter_(2, batch["raw"][..., column].long().unsqueeze(2), False)
+        batch["mask"] = batch["mask"] & ~forbidden
+    fast = team.kernel
+    for size in (1, 7, kernel.BLOCK + 1, 2 * kernel.TASK + 3):
+        rows = np.random.default_rng(size).integers(target.shape[1], size=(2, size))
+        team.kernel = fast
+        found, told = team.gradient(batch, rows, 0.01)
+        team.kernel = None
+        exact, exactly = team.gradient(batch, rows, 0.01)
+        assert (found.sum(dim=1) - exact.sum(dim=1)).abs().max() < 2e-5 * exact.abs().max()
+        assert torch.allclose(told, exactly, atol=1e-4)
+
+
+def test_descent_is_adam(team):
+    team, advantage, target = team
+    batch, fast = batch_of(team, advantage, target), team.kernel
+    everyone = range(team.layout.agents)
+    team.train_only(everyone if team.layout.members > 1 else [1, 3])
+    start = {**team.get_state(), "theta": team.theta.detach().clone()}
+    start["adam"] = {name: moment.clone() for name, moment in team.adam.items()}
+    live, moved = team.live, []
+    gradients = [
+        team.gradient(batch, np.arange(size)[None].repeat(2, axis=0) % target.shape[1], 0.01)[0]
+        for size in (40, 2000)
+    ]
+    assert gradients[1].shape[1] == 2
+    for chosen in (fast, None):
+        team.set_state({**start, "live": live})
+        team.kernel = chosen
+        for gradient in gradients:
+            team._step(gradient.clone(), 0.01)
+        moved.append(team.theta.detach().clone())
+    assert (moved[0] - start["theta"]).abs().max() > 0.005
+    assert torch.allclose(moved[0], moved[1], atol=1e-6)
+    assert torch.equal(moved[0][live[:, 0] == 0], start["theta"][live[:, 0] == 0])
 
 
 def test_acting_is_sampling_from_the_heads(team):
     team, _, _ = team
     t, log_std = 3, team.actors().log_std.unsqueeze(1)
-    allowed = None if team.mask is None else team.mask[t]
-    raw, log_prob = torch.empty_like(team.raw[t]), torch.empty_like(team.log_prob[t])
-    theta = team.theta.detach()
-    team.kernel.act(theta, team.observation[t], team.scale, team.noise[t], allowed, raw, log_prob)
-    output = team.actor(team.actors().theta, team.scale(team.observation[t]))
+    allowed = None if team.mask is None else team.mask[t].clone()
+    seen = team.observation[t].clone()
+    mask = None if allowed is None else team.layout.unfold(allowed).numpy()
+    actions = team.kernel.act(t, team.layout.unfold(seen).numpy(), mask)
+    raw, log_prob = team.raw[t], team.log_prob[t]
+    assert torch.equal(team.observation[t], seen)
+    output = team.actor(team.actors().theta, team.scale(seen))
     assert torch.allclose(raw, team.heads.sample(output, log_std, team.noise[t], allowed), atol=1e-5)
     expected, _ = team.heads.evaluate(output, log_std, raw, allowed)
     assert torch.allclose(log_prob, expected, atol=1e-5)
+    physical = team.layout.unfold(team.heads.physical(raw)).numpy()
+    assert np.allclose(actions, physical, rtol=1e-12, atol=1e-12)
+
+
+def test_agents_who_see_the_same_cost_no_more_than_one(monkeypatch):
+    """The networks are asked once for all agents of a world who share a policy and its observation."""
+    asked = []
+    original = kernel.forward
+    monkeypatch.setattr(kernel, "forward", lambda *a: asked.append(a[-1]) or original(*a))
+    society = Society(make("fishery-v0"), num_worlds=4)
+    learner = PPO(society, PPOConfig(sharing="shared", rollout=8), seed=0)
+    team = learner.teams["citizens"]
+    learner.updates = 1
+    learner._rollout()
+    asked.clear()
+    bound, filled = team.kernel._read, team.kernel._filled
+    actions = np.empty((4, 5, 1))
+    kernel._act.py_func(
+        0, 1, 7, bound[0], team.kernel.actor, False, 5, society.observation["citizens"], *bound[1:],
+        team.kernel.columns, False, team.kernel.anything.numpy(), team.kernel.low, team.kernel.high,
+        *filled, actions,
+    )  # fmt: skip
+    assert len(asked) == 1
+    assert asked[0] <= 4
 
 
 def test_what_the_mask_forbids_is_never_played(team):
@@ -87,13 +167,13 @@ def test_what_the_mask_forbids_is_never_played(team):
 def test_the_elementary_functions():
     x = np.linspace(-100.0, 0.0, 40_001, dtype=np.float32)
     y = np.empty_like(x)
-    kernel._exp(x, y)
+    compiled.exp(x, y)
     seen = x > -87.0
     error = np.abs(y[seen] / np.exp(x[seen].astype(np.float64)) - 1.0)
     assert (error < 1.2e-7 * (1.0 + np.abs(x[seen]))).all()
     assert (y[~seen] == 0.0).all()
     z = np.linspace(-20.0, 20.0, 40_001, dtype=np.float32)
-    worst = max(abs(float(kernel._tanh(v)) - np.tanh(float(v))) for v in z[::40])
+    worst = max(abs(float(compiled.tanh(v)) - np.tanh(float(v))) for v in z[::40])
     assert worst < 5e-7
 
 

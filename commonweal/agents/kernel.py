@@ -1,37 +1,43 @@
-"""The arithmetic of `team.py` on a CPU: acting and the gradient of PPO's loss, compiled.
+"""The arithmetic of `team.py` on a CPU: acting, the gradient of PPO's loss and Adam, compiled.
 
 A policy is small: its weights fit the innermost cache, and PyTorch spends its time on moving
 intermediate results and on calling many small operations. Here one call does all the work of a step
-for every policy, one task after another, with matrix products by BLAS. `Team.loss` in PyTorch is the
-definition; a test holds the two together.
+for every policy, one task after another. `Team.loss` and its neighbours in PyTorch are the definition;
+tests hold the two together.
 
-Samples are worked on in blocks of fixed size, so results do not depend on the number of threads.
+Agents of a world who share a policy often see the same. The networks are asked only once for a run of
+samples with equal observations (and masks), and the gradients of such samples are added before they go
+back through the network: the same numbers for less work.
+
+Work is cut into tasks whose size does not depend on the number of threads, and so do no results.
 Networks are the rows of `theta (P, K)`, laid out as in `population.Stack`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 import threadpoolctl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from commonweal.agents.heads import FORBIDDEN, LOG_ROOT_TWO_PI, Heads
+from commonweal.agents.compiled import backward, compiled, f4, forward, num_parameters, softmax
+from commonweal.agents.heads import LOG_ROOT_TWO_PI, Heads
 from commonweal.agents.normalisation import LARGEST_INPUT, ObservationScale
-from commonweal.agents.population import Stack
+from commonweal.agents.population import Layout, Stack
 
 Ints = NDArray[np.int64]
-BLOCK = 256  # samples of a task
+Array = NDArray[np.float64]
+BLOCK = 256  # distinct observations that go through a network together
+TASK = 1024  # samples of a task at most
 SMALLEST_PART = 512  # samples; fewer are not worth a thread
 THREADS = ThreadPoolExecutor(thread_name_prefix="kernel")
 
@@ -47,266 +53,155 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return limited
 
 
-f4 = np.float32
-compiled = numba.njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
-
-
-@compiled
-def _tanh(x):  # type: ignore[no-untyped-def]
-    """Rational approximation, within 2e-7; the loop around it becomes vector instructions."""
-    x = min(max(x, f4(-7.9)), f4(7.9))
-    s = x * x
-    p = f4(-2.76076847742355e-16)
-    p = p * s + f4(2.00018790482477e-13)
-    p = p * s + f4(-8.60467152213735e-11)
-    p = p * s + f4(5.12229709037114e-08)
-    p = p * s + f4(1.48572235717979e-05)
-    p = p * s + f4(6.37261928875436e-04)
-    p = p * s + f4(4.89352455891786e-03)
-    q = f4(1.19825839466702e-06)
-    q = q * s + f4(1.18534705686654e-04)
-    q = q * s + f4(2.26843463243900e-03)
-    q = q * s + f4(4.89352518554385e-03)
-    return x * p / q
-
-
-@compiled
-def _exp(x, y):  # type: ignore[no-untyped-def]
-    """`y = exp(x)` for x <= 0, as exact as x itself: relative error 6e-8 (1 + |x|), 0 below -87.
-
-    The loop becomes vector instructions.
-
-    `exp(x) = 2^n 2^f` with the whole number n written into the exponent's bits, and a polynomial
-    (Taylor's, of degree 7) for |f| <= 1/2.
-    """
-    bits = y.view(np.int32)
-    for j in range(len(x)):
-        z = max(x[j], f4(-87.0)) * f4(1.4426950408889634)
-        n = math.floor(z + f4(0.5))
-        f = (z - n) * f4(0.6931471805599453)
-        p = f4(1.0 / 5040.0)
-        p = p * f + f4(1.0 / 720.0)
-        p = p * f + f4(1.0 / 120.0)
-        p = p * f + f4(1.0 / 24.0)
-        p = p * f + f4(1.0 / 6.0)
-        p = p * f + f4(0.5)
-        p = p * f + f4(1.0)
-        p = p * f + f4(1.0)
-        bits[j] = np.int32(n + f4(127.0)) << np.int32(23)
-        y[j] *= p if x[j] > f4(-87.0) else f4(0.0)
-
-
-@compiled
-def _num_parameters(sizes):  # type: ignore[no-untyped-def]
-    """Weights and biases of a network."""
-    number = 0
-    for layer in range(len(sizes) - 1):
-        number += (sizes[layer] + 1) * sizes[layer + 1]
-    return number
-
-
-@compiled
-def _forward(theta, at, sizes, relu, acts, n):  # type: ignore[no-untyped-def]
-    """Fill `acts` with the activations of all layers for `n` samples; the first holds the inputs.
-
-    Returns where the outputs begin.
-    """
-    here = 0
-    for layer in range(len(sizes) - 1):
-        i, o = sizes[layer], sizes[layer + 1]
-        x = acts[here : here + n * i].reshape(n, i)
-        here += n * i
-        y = acts[here : here + n * o].reshape(n, o)
-        np.dot(x, theta[at : at + i * o].reshape(i, o), y)
-        at += i * o
-        bias = theta[at : at + o]
-        at += o
-        # Row by row through slices: an index that might be negative would forbid vector instructions.
-        for s in range(n):
-            row = y[s]
-            if layer == len(sizes) - 2:
-                for j in range(o):
-                    row[j] += bias[j]
-            elif relu:
-                for j in range(o):
-                    row[j] = max(row[j] + bias[j], f4(0.0))
-            else:
-                for j in range(o):
-                    row[j] = _tanh(row[j] + bias[j])
-    return here
-
-
-@compiled
-def _backward(theta, end, sizes, relu, acts, delta, n, grad):  # type: ignore[no-untyped-def]
-    """Gradient of the network whose parameters end at `end`, into the same place of `grad`.
-
-    `delta`, laid out as `acts`, holds the gradient of the outputs; it is overwritten.
-    """
-    here, at = 0, end
-    for layer in range(len(sizes) - 1):
-        here += n * sizes[layer]
-    for layer in range(len(sizes) - 2, -1, -1):
-        i, o = sizes[layer], sizes[layer + 1]
-        g = delta[here : here + n * o].reshape(n, o)
-        below = here - n * i
-        x = acts[below:here].reshape(n, i)
-        at -= o
-        bias = grad[at : at + o]
-        bias[:] = f4(0.0)
-        for s in range(n):
-            row = g[s]
-            for j in range(o):
-                bias[j] += row[j]
-        at -= i * o
-        np.dot(x.T, g, grad[at : at + i * o].reshape(i, o))
-        if layer > 0:
-            np.dot(g, theta[at : at + i * o].reshape(i, o).T, delta[below:here].reshape(n, i))
-            slope, y = delta[below:here], acts[below:here]
-            if relu:
-                for k in range(n * i):
-                    slope[k] = slope[k] if y[k] > f4(0.0) else f4(0.0)
-            else:
-                for k in range(n * i):
-                    slope[k] *= f4(1.0) - y[k] * y[k]
-        here = below
-
-
-@compiled
-def _softmax(output, probability, columns, masked, mask):  # type: ignore[no-untyped-def]
-    """Turn the logits of discrete columns into log-probabilities in place; fill in the probabilities."""
-    for s in range(len(output)):
-        for c in range(len(columns)):
-            start, size, _ = columns[c]
-            logit, allowed = output[s, start : start + size], mask[s * masked, start : start + size]
-            if masked:
-                for j in range(size):
-                    if not allowed[j]:
-                        logit[j] = f4(FORBIDDEN)
-            top = f4(-np.inf)
-            for j in range(size):
-                top = max(top, logit[j])
-            for j in range(size):
-                logit[j] -= top
-    _exp(output.ravel(), probability.ravel())  # of means of continuous columns too, which nobody reads
-    for s in range(len(output)):
-        for c in range(len(columns)):
-            start, size, _ = columns[c]
-            if size == 0:
-                continue
-            log_p, p = output[s, start : start + size], probability[s, start : start + size]
-            total = f4(0.0)
-            for j in range(size):
-                total += p[j]
-            shift, inverse = f4(math.log(total)), f4(1.0) / total
-            for j in range(size):
-                log_p[j] -= shift
-                p[j] *= inverse
-
-
 @compiled
 def _act(  # type: ignore[no-untyped-def]
-    first, last, theta, sizes, relu, observation, shift, scale, noise, columns, masked, mask, raw, log_prob
+    first, last, t, theta, sizes, relu, members, given, shift, scale, noise, columns, masked, mask,
+    low, high, seen, kept, raw, log_prob, actions,
 ):  # fmt: skip
-    """Sample raw actions and their log-probabilities; see `Kernel.act`."""
-    samples = observation.shape[1]
-    width, outputs = sizes.sum(), sizes[-1]
-    deviations = _num_parameters(sizes)
-    acts = np.empty(samples * width, np.float32)
+    """Sample actions; see `Kernel.act`. Sample `s` of policy `p` is an agent of a world: see `Layout`."""
+    samples, inputs, outputs = seen.shape[2], sizes[0], sizes[-1]
+    mine = given.shape[1] // members  # policies of a replicate
+    deviations = num_parameters(sizes)
+    acts = np.empty(samples * sizes.sum(), np.float32)
     probability = np.empty((samples, outputs), np.float32)
+    options = np.empty((samples * masked + 1, outputs), np.bool_)
+    place = np.empty(samples, np.int64)
     for p in range(first, last):
+        begin = p // mine * (samples // members)
+        distinct = 0
         for s in range(samples):
-            for k in range(sizes[0]):
-                x = (observation[p, s, k] - shift[p, 0, k]) * scale[p, 0, k]
-                acts[s * sizes[0] + k] = min(max(x, f4(-LARGEST_INPUT)), f4(LARGEST_INPUT))
-        here = _forward(theta[p], 0, sizes, relu, acts, samples)
-        output = acts[here : here + samples * outputs].reshape(samples, outputs)
-        _softmax(output, probability, columns, masked, mask[p * masked])
+            world, agent = begin + s // members, p % mine + s % members
+            fresh = s == 0
+            for k in range(inputs):
+                seen[t, p, s, k] = given[world, agent, k]
+                fresh = fresh or seen[t, p, s, k] != seen[t, p, s - 1, k]
+            if masked:
+                for j in range(outputs):
+                    kept[t, p, s, j] = mask[world, agent, j]
+                    fresh = fresh or kept[t, p, s, j] != kept[t, p, s - 1, j]
+            if fresh:
+                for k in range(inputs):
+                    x = (seen[t, p, s, k] - shift[p, 0, k]) * scale[p, 0, k]
+                    acts[distinct * inputs + k] = min(max(x, f4(-LARGEST_INPUT)), f4(LARGEST_INPUT))
+                if masked:
+                    options[distinct] = kept[t, p, s]
+                distinct += 1
+            place[s] = distinct - 1
+        here = forward(theta[p], 0, sizes, relu, acts, distinct)
+        output = acts[here : here + distinct * outputs].reshape(distinct, outputs)
+        softmax(output, probability[:distinct], columns, masked, options)
         for s in range(samples):
+            world, agent, row = begin + s // members, p % mine + s % members, place[s]
             total = f4(0.0)
             for c in range(len(columns)):
                 start, size, k = columns[c]
-                allowed = mask[p * masked, s * masked, start : start + max(size, 1)]
+                allowed = options[row * masked, start : start + max(size, 1)]
                 if size == 0:
-                    log_std = theta[p, deviations + k]
-                    raw[p, s, c] = output[s, start] + math.exp(log_std) * noise[p, s, c]
+                    log_std, z = theta[p, deviations + k], noise[t, p, s, c]
+                    value = output[row, start] + math.exp(log_std) * z
                     live = f4(1.0) if not masked or allowed[0] else f4(0.0)
-                    square = noise[p, s, c] * noise[p, s, c]
-                    total += live * (f4(-0.5) * square - log_std - f4(LOG_ROOT_TWO_PI))
+                    total += live * (f4(-0.5) * z * z - log_std - f4(LOG_ROOT_TWO_PI))
+                    raw[t, p, s, c] = value
+                    share = 1.0 / (1.0 + math.exp(-np.float64(raw[t, p, s, c])))
+                    physical = low[c] + (high[c] - low[c]) * share
+                    actions[world, agent, c] = min(max(physical, low[c]), high[c])
                     continue
-                left, chosen = noise[p, s, c], size - 1
+                left, chosen = noise[t, p, s, c], size - 1
                 for j in range(size):
-                    left -= probability[s, start + j]
+                    left -= probability[row, start + j]
                     if left < f4(0.0):
                         chosen = j
                         break
                 while masked and not allowed[chosen] and chosen > 0:  # rounding at the very end
                     chosen -= 1
-                raw[p, s, c] = chosen
-                total += output[s, start + chosen]
-            log_prob[p, s] = total
+                raw[t, p, s, c] = chosen
+                actions[world, agent, c] = chosen
+                total += output[row, start + chosen]
+            log_prob[t, p, s] = total
 
 
 @compiled
 def _head(  # type: ignore[no-untyped-def]
-    output, raw, old, advantage, theta, deviations, columns, masked, mask, clip, entropy, scale,
-    delta, grad, told,
+    output, place, raw, old, advantage, theta, deviations, columns, masked, mask, clip, entropy, scale,
+    probability, delta, grad, told,
 ):  # fmt: skip
-    """Gradient of surrogate and entropy bonus with respect to outputs and log deviations."""
-    _softmax(
-        output, delta, columns, masked, mask
-    )  # until its slope is known, `delta` holds the probabilities
-    for s in range(len(output)):
-        total, bonus = f4(0.0), f4(0.0)
+    """Gradient of surrogate and entropy bonus with respect to outputs and log deviations.
+
+    `place` says which row of `output` each sample reads; a row has the sum of its samples' gradients.
+    """
+    rows = len(output)
+    softmax(output, probability, columns, masked, mask)
+    pushes, number = np.zeros(rows, np.float32), np.zeros(rows, np.float32)
+    delta[:] = f4(0.0)
+    for k in range(len(place)):
+        s, total = place[k], f4(0.0)
         for c in range(len(columns)):
-            start, size, k = columns[c]
+            start, size, d = columns[c]
             if size == 0:
-                log_std = theta[deviations + k]
-                z = (raw[s, c] - output[s, start]) * math.exp(-log_std)
+                log_std = theta[deviations + d]
+                z = (raw[k, c] - output[s, start]) * math.exp(-log_std)
                 live = f4(1.0) if not masked or mask[s, start] else f4(0.0)
                 total += live * (f4(-0.5) * z * z - log_std - f4(LOG_ROOT_TWO_PI))
-                bonus += live * (log_std + f4(0.5) + f4(LOG_ROOT_TWO_PI))
-                continue
-            log_p, p = output[s, start : start + size], delta[s, start : start + size]
-            total += log_p[int(raw[s, c])]
-            for j in range(size):
-                bonus -= p[j] * log_p[j]
-        log_ratio = total - old[s]
+            else:
+                total += output[s, start + int(raw[k, c])]
+        log_ratio = total - old[k]
         ratio = f4(math.exp(log_ratio))
         bounded = min(max(ratio, f4(1.0) - clip), f4(1.0) + clip)
         # The unbounded term is the smaller one: it alone has a slope.
-        push = -ratio * advantage[s] * scale if ratio * advantage[s] <= bounded * advantage[s] else f4(0.0)
-        told[0] += bonus * scale
+        push = -ratio * advantage[k] * scale if ratio * advantage[k] <= bounded * advantage[k] else f4(0.0)
+        pushes[s] += push
+        number[s] += f4(1.0)
         told[1] += (ratio - f4(1.0) - log_ratio) * scale
         for c in range(len(columns)):
-            start, size, k = columns[c]
+            start, size, d = columns[c]
             if size == 0:
                 live = f4(1.0) if not masked or mask[s, start] else f4(0.0)
-                inverse = f4(math.exp(-theta[deviations + k]))
-                z = (raw[s, c] - output[s, start]) * inverse
-                delta[s, start] = live * push * z * inverse
-                grad[deviations + k] += live * (push * (z * z - f4(1.0)) - entropy * scale)
+                inverse = f4(math.exp(-theta[deviations + d]))
+                z = (raw[k, c] - output[s, start]) * inverse
+                delta[s, start] += live * push * z * inverse
+                grad[deviations + d] += live * push * (z * z - f4(1.0))
+            else:
+                delta[s, start + int(raw[k, c])] += push
+    for s in range(rows):
+        bonus, weight = f4(0.0), number[s] * scale
+        for c in range(len(columns)):
+            start, size, d = columns[c]
+            if size == 0:
+                live = f4(1.0) if not masked or mask[s, start] else f4(0.0)
+                bonus += live * (theta[deviations + d] + f4(0.5) + f4(LOG_ROOT_TWO_PI))
+                grad[deviations + d] -= live * entropy * weight
                 continue
-            log_p, slope = output[s, start : start + size], delta[s, start : start + size]
-            own = f4(0.0)
+            log_p, p = output[s, start : start + size], probability[s, start : start + size]
+            slope, own = delta[s, start : start + size], f4(0.0)
             for j in range(size):
-                own -= slope[j] * log_p[j]
+                own -= p[j] * log_p[j]
+            bonus += own
             for j in range(size):
-                slope[j] *= entropy * scale * (log_p[j] + own) - push
-            slope[int(raw[s, c])] += push
+                slope[j] += p[j] * (entropy * weight * (log_p[j] + own) - pushes[s])
+        told[0] += bonus * weight
 
 
 @compiled
 def _value(first, last, theta, critic, relu, observation, value):  # type: ignore[no-untyped-def]
     """Outputs of the critics, whose parameters come last; see `Kernel.value`."""
-    blocks, total, inputs = -(-observation.shape[1] // BLOCK), observation.shape[1], critic[0]
-    begin = theta.shape[1] - _num_parameters(critic)
-    acts = np.empty(BLOCK * critic.sum(), np.float32)
+    blocks, total, inputs = -(-observation.shape[1] // TASK), observation.shape[1], critic[0]
+    begin = theta.shape[1] - num_parameters(critic)
+    acts, place = np.empty(TASK * critic.sum(), np.float32), np.empty(TASK, np.int64)
     for task in range(first, last):
-        p, start = task // blocks, task % blocks * BLOCK
-        n = min(start + BLOCK, total) - start
-        acts[: n * inputs] = observation[p, start : start + n].ravel()
-        here = _forward(theta[p], begin, critic, relu, acts, n)
-        value[p, start : start + n] = acts[here : here + n]
+        p, start = task // blocks, task % blocks * TASK
+        n = min(start + TASK, total) - start
+        distinct = 0
+        for s in range(n):
+            fresh = s == 0
+            for k in range(inputs):
+                x = observation[p, start + s, k]
+                acts[distinct * inputs + k] = x
+                fresh = fresh or x != observation[p, start + s - 1, k]
+            distinct += fresh
+            place[s] = distinct - 1
+        here = forward(theta[p], begin, critic, relu, acts, distinct)
+        for s in range(n):
+            value[p, start + s] = acts[here + place[s]]
 
 
 @compiled
@@ -314,60 +209,104 @@ def _gradient(  # type: ignore[no-untyped-def]
     first, last, theta, actor, critic, relu, columns, continuous, rows, observation, raw, old, advantage,
     target, masked, mask, clip, value_coefficient, entropy, per_replicate, grad, told,
 ):  # fmt: skip
-    """Gradient of the loss on the samples `rows`, block by block; see `Kernel.gradient`."""
-    blocks, size = grad.shape[1], rows.shape[1]
-    deviations = _num_parameters(actor)
-    inputs, outputs = actor[0], actor[-1]
-    scale = f4(1.0 / size)
-    most = min(BLOCK, size)
+    """Gradient of the loss on the samples `rows`, part by part; see `Kernel.gradient`."""
+    parts, size = grad.shape[1], rows.shape[1]
+    deviations, outputs, inputs = num_parameters(actor), actor[-1], actor[0]
+    scale, most = f4(1.0 / size), -(-size // parts)
+    block = min(BLOCK, most)
     # Room for the activations and their gradients, layer after layer; the inputs come first in both.
-    acts = np.empty(most * max(actor.sum(), critic.sum()), np.float32)
-    delta = np.empty_like(acts)
+    acts = np.empty(block * max(actor.sum(), critic.sum()), np.float32)
+    delta, piece = np.empty_like(acts), np.empty(theta.shape[1], np.float32)
     wanted, drawn = np.empty((most, columns.shape[0]), np.float32), np.empty((3, most), np.float32)
-    options = np.empty((most, outputs), np.bool_)
+    place, options = np.empty(most, np.int64), np.empty((block * masked + 1, outputs), np.bool_)
+    probability, error = np.empty((block, outputs), np.float32), np.empty(block, np.float32)
     for task in range(first, last):
-        p, block = task // blocks, task % blocks
-        start = block * BLOCK
-        n = min(start + BLOCK, size) - start
-        chosen = rows[p // per_replicate, start : start + n]
-        own, slope = theta[p], grad[p, block]
-        slope[deviations : deviations + continuous] = f4(0.0)
-        told[p, block, :] = f4(0.0)
-        for s in range(n):
-            row = chosen[s]
-            for k in range(inputs):
-                acts[s * inputs + k] = observation[p, row, k]
-            for c in range(columns.shape[0]):
-                wanted[s, c] = raw[p, row, c]
-            if masked:
-                options[s] = mask[p, row]
-            drawn[0, s], drawn[1, s], drawn[2, s] = old[p, row], advantage[p, row], target[p, row]
-        here = _forward(own, 0, actor, relu, acts, n)
-        output = acts[here : here + n * outputs].reshape(n, outputs)
-        steep = delta[here : here + n * outputs].reshape(n, outputs)
-        _head(
-            output, wanted, drawn[0], drawn[1], own, deviations, columns, masked, options, clip, entropy,
-            scale, steep, slope, told[p, block],
-        )  # fmt: skip
-        _backward(own, deviations, actor, relu, acts, delta, n, slope)
-        here = _forward(own, deviations + continuous, critic, relu, acts, n)
-        for s in range(n):
-            delta[here + s] = value_coefficient * scale * (acts[here + s] - drawn[2, s])
-        _backward(own, len(own), critic, relu, acts, delta, n, slope)
+        p, part = task // parts, task % parts
+        at, end = size * part // parts, size * (part + 1) // parts
+        chosen, own = rows[p // per_replicate], theta[p]
+        grad[p, part, :] = f4(0.0)
+        told[p, part, :] = f4(0.0)
+        while at < end:
+            # Take samples until the block is full of distinct observations.
+            samples, n = 0, 0
+            while at < end:
+                row, before = chosen[at], chosen[at - 1]
+                fresh = samples == 0
+                for k in range(inputs):
+                    fresh = fresh or observation[p, row, k] != observation[p, before, k]
+                if masked:
+                    for j in range(outputs):
+                        fresh = fresh or mask[p, row, j] != mask[p, before, j]
+                if fresh:
+                    if n == block:
+                        break
+                    for k in range(inputs):
+                        acts[n * inputs + k] = observation[p, row, k]
+                    if masked:
+                        options[n] = mask[p, row]
+                    n += 1
+                place[samples] = n - 1
+                for c in range(columns.shape[0]):
+                    wanted[samples, c] = raw[p, row, c]
+                drawn[0, samples], drawn[1, samples] = old[p, row], advantage[p, row]
+                drawn[2, samples] = target[p, row]
+                samples += 1
+                at += 1
+            here = forward(own, 0, actor, relu, acts, n)
+            piece[deviations : deviations + continuous] = f4(0.0)
+            _head(
+                acts[here : here + n * outputs].reshape(n, outputs), place[:samples], wanted, drawn[0],
+                drawn[1], own, deviations, columns, masked, options, clip, entropy, scale,
+                probability[:n], delta[here : here + n * outputs].reshape(n, outputs), piece,
+                told[p, part],
+            )  # fmt: skip
+            backward(own, deviations, actor, relu, acts, delta, n, piece)
+            here = forward(own, deviations + continuous, critic, relu, acts, n)
+            error[:n] = f4(0.0)
+            for k in range(samples):
+                error[place[k]] += acts[here + place[k]] - drawn[2, k]
+            delta[here : here + n] = value_coefficient * scale * error[:n]
+            backward(own, len(own), critic, relu, acts, delta, n, piece)
+            grad[p, part] += piece
+
+
+@compiled
+def _descend(  # type: ignore[no-untyped-def]
+    first, last, parts, live, largest, rate, decay, square_decay, correction, spread_correction,
+    mean, square, theta,
+):  # fmt: skip
+    """Clip and apply the sum of the gradient's `parts`; see `Kernel.descend`."""
+    for p in range(first, last):
+        grad = parts[p, 0]
+        for part in range(1, parts.shape[1]):
+            grad += parts[p, part]
+        norm = f4(0.0)
+        for k in range(len(grad)):
+            norm += grad[k] * grad[k]
+        factor = min(largest / (f4(math.sqrt(norm)) + f4(1e-6)), f4(1.0)) * live[p, 0]
+        m, v, own = mean[p], square[p], theta[p]
+        for k in range(len(grad)):
+            g = grad[k] * factor
+            m[k] += (g - m[k]) * decay
+            v[k] += (g * g - v[k]) * square_decay
+            own[k] -= rate * correction * m[k] / (np.sqrt(v[k] * spread_correction) + f4(1e-5))
 
 
 class Kernel:
-    """Acting and gradients of the stacked policies of one group, on a CPU.
+    """Acting and learning of the stacked policies of one group, on a CPU.
 
     Args:
+        layout: which policy plays which agent.
         heads: the action columns.
         actor: its networks.
         critic: its networks.
     """
 
-    def __init__(self, heads: Heads, actor: Stack, critic: Stack) -> None:
+    def __init__(self, layout: Layout, heads: Heads, actor: Stack, critic: Stack) -> None:
+        self.members = layout.members
         self.actor, self.critic = _sizes(actor), _sizes(critic)
         self.relu, self.continuous = actor.activation is torch.relu, heads.num_continuous
+        self.low, self.high = heads.low.numpy(), heads.high.numpy()
         self.columns = np.array(
             [
                 (place.start, place.stop - place.start if discrete else 0, deviation)
@@ -388,32 +327,41 @@ class Kernel:
         for other in others:
             other.result()
 
-    def act(
-        self, theta: Tensor, observation: Tensor, scale: ObservationScale, noise: Tensor,
-        mask: Tensor | None, raw: Tensor, log_prob: Tensor,
+    def begin(
+        self, theta: Tensor, scale: ObservationScale, noise: Tensor, observation: Tensor, mask: Tensor | None,
+        raw: Tensor, log_prob: Tensor,
     ) -> None:  # fmt: skip
-        """Sample actions; all tensors are contiguous.
+        """Bind what `act` reads and fills in during a rollout of T steps.
 
         Args:
             theta: `(P, K)`.
-            observation: `(P, S, D)`.
             scale: of the observations.
-            noise: see `Heads.noise`, `(P, S, C)`.
-            mask: `(P, S, M)` or None.
-            raw: filled with raw actions, `(P, S, C)`.
-            log_prob: filled with their joint log-probabilities, `(P, S)`.
+            noise: see `Heads.noise`, `(T, P, S, C)`.
+            observation: filled with observations, `(T + 1, P, S, D)`.
+            mask: filled with masks, `(T, P, S, M)`; None where everything is allowed.
+            raw: filled with raw actions, `(T, P, S, C)`.
+            log_prob: filled with their joint log-probabilities, `(T, P, S)`.
         """
-        allowed = self.anything if mask is None else mask
+        kept = self.anything.unsqueeze(0) if mask is None else mask
+        self._read = (theta.numpy(), scale.shift.numpy(), scale.scale.numpy(), noise.numpy())
+        self._filled = (observation.numpy(), kept.numpy(), raw.numpy(), log_prob.numpy())
+
+    def act(self, t: int, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> Array:
+        """Actions `(B, n, C)` at step `t`, from observations `(B, n, D)` and masks `(B, n, M)`."""
+        theta, shift, scale, noise = self._read
+        actions = np.empty((*observation.shape[:2], len(self.columns)))
+        allowed = self.anything.numpy() if mask is None else mask
         self._run(
-            _act, len(theta), log_prob.numel(), theta.numpy(), self.actor, self.relu, observation.numpy(),
-            scale.shift.numpy(), scale.scale.numpy(), noise.numpy(), self.columns, mask is not None,
-            allowed.numpy(), raw.numpy(), log_prob.numpy(),
+            _act, len(theta), actions.size, t, theta, self.actor, self.relu, self.members, observation,
+            shift, scale, noise, self.columns, mask is not None, allowed, self.low, self.high,
+            *self._filled, actions,
         )  # fmt: skip
+        return actions
 
     def value(self, theta: Tensor, observation: Tensor) -> Tensor:
         """Outputs of the critics `(P, N)` for scaled observations `(P, N, D)`."""
         value = torch.empty(observation.shape[:2])
-        tasks = len(theta) * -(-value.shape[1] // BLOCK)
+        tasks = len(theta) * -(-value.shape[1] // TASK)
         self._run(
             _value, tasks, value.numel(), theta.numpy(), self.critic, self.relu,
             observation.contiguous().numpy(), value.numpy(),
@@ -423,7 +371,7 @@ class Kernel:
     def gradient(
         self, theta: Tensor, batch: dict[str, Tensor], rows: Ints, clip: float, value: float, entropy: float
     ) -> tuple[Tensor, Tensor]:
-        """Gradient `(P, K)` of the loss, and entropy and approximate KL divergence, `(P, 2)`.
+        """Gradient of the loss in parts `(P, parts, K)`, and entropy and approximate KL divergence `(P, 2)`.
 
         Args:
             theta: `(P, K)`.
@@ -434,18 +382,43 @@ class Kernel:
             value: weight of the critic's error.
             entropy: weight of the entropy bonus.
         """
-        policies, blocks = len(theta), -(-rows.shape[1] // BLOCK)
-        grad = np.empty((policies, blocks, theta.shape[1]), np.float32)
-        told = np.empty((policies, blocks, 2), np.float32)
+        policies, size = len(theta), rows.shape[1]
+        # A power of two, so that few policies share out evenly among threads.
+        parts = 1 << math.ceil(math.log2(max(size / TASK, 1.0)))
+        grad = np.empty((policies, parts, theta.shape[1]), np.float32)
+        told = np.empty((policies, parts, 2), np.float32)
         mask = batch.get("mask", self.anything).contiguous()
         names = ("observation", "raw", "log_prob", "advantage", "target")
         columns = [batch[name].contiguous().numpy() for name in names]
         self._run(
-            _gradient, policies * blocks, policies * rows.shape[1], theta.numpy(), self.actor, self.critic,
+            _gradient, policies * parts, policies * size, theta.numpy(), self.actor, self.critic,
             self.relu, self.columns, self.continuous, rows, *columns, "mask" in batch, mask.numpy(),
             f4(clip), f4(value), f4(entropy), policies // len(rows), grad, told,
         )  # fmt: skip
-        return torch.from_numpy(grad.sum(axis=1)), torch.from_numpy(told.sum(axis=1))
+        return torch.from_numpy(grad), torch.from_numpy(told.sum(axis=1))
+
+    def descend(
+        self, parts: Tensor, live: Tensor, largest: float, rate: float, decays: tuple[float, float],
+        corrections: Sequence[float], mean: Tensor, square: Tensor, theta: Tensor,
+    ) -> None:  # fmt: skip
+        """One step of Adam on the sum of the gradient's `parts (P, parts, K)`, which are used up.
+
+        Args:
+            parts: see `gradient`.
+            live: 0 for policies that are frozen, else 1, `(P, 1)`.
+            largest: norm to which the gradient of a policy is clipped.
+            rate: learning rate.
+            decays: weight of the new gradient, and of its square, in the moments.
+            corrections: what the moments are multiplied by, as they start from zero.
+            mean: first moments `(P, K)`, changed in place.
+            square: second moments `(P, K)`, changed in place.
+            theta: parameters `(P, K)`, changed in place.
+        """
+        numbers = [f4(x) for x in (largest, rate, *decays, *corrections)]
+        self._run(
+            _descend, len(theta), theta.numel(), parts.numpy(), live.numpy(), *numbers, mean.numpy(),
+            square.numpy(), theta.numpy(),
+        )  # fmt: skip
 
 
 def _sizes(stack: Stack) -> Ints:

@@ -102,7 +102,12 @@ class Layout:
     @property
     def num_policies(self) -> int:
         """P."""
-        return self.replicates if self.sharing == "shared" else self.replicates * self.agents
+        return self.replicates * self.agents // self.members
+
+    @property
+    def members(self) -> int:
+        """Agents of a world who share a policy; their samples lie next to each other."""
+        return self.agents if self.sharing == "shared" else 1
 
     def fold(self, x: Tensor) -> Tensor:
         """`(B, n, ...)` to `(P, S, ...)`."""

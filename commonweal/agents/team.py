@@ -74,7 +74,9 @@ class Team:
         self.critic = Stack((inputs, *config.hidden, 1), config.activation, gain=1.0)
         self.pieces = [self.actor.num_parameters, self.heads.num_continuous, self.critic.num_parameters]
         self.theta = self._initial().to(device).requires_grad_()
-        self.kernel = Kernel(self.heads, self.actor, self.critic) if device.type == "cpu" else None
+        self.kernel: Kernel | None = None
+        if device.type == "cpu":
+            self.kernel = Kernel(self.layout, self.heads, self.actor, self.critic)
         self.train_only(range(group.size))
 
     def _initial(self) -> Tensor:
@@ -120,20 +122,24 @@ class Team:
         self.reward = np.empty((length, num_worlds, self.layout.agents))
         self.final: dict[int, Tensor] = {}
         self.acting = self.actors()
+        if self.kernel is not None:
+            self.kernel.begin(
+                self.theta.detach(), self.scale, self.noise, self.observation, self.mask, self.raw,
+                self.log_prob,
+            )  # fmt: skip
 
     def act(self, t: int, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> Array:
         """Keep what is observed at step `t` and sample actions `(B, n, C)`."""
+        if self.kernel is not None:
+            return self.kernel.act(t, observation, mask if self.mask is not None else None)
         acting, allowed = self.acting, None
         seen, raw, log_prob = self.observation[t], self.raw[t], self.log_prob[t]
         seen.copy_(acting.fold(observation))
         if self.mask is not None and mask is not None:
             allowed = self.mask[t].copy_(acting.fold(mask))
-        if self.kernel is not None:
-            self.kernel.act(self.theta.detach(), seen, self.scale, self.noise[t], allowed, raw, log_prob)
-        else:
-            output, log_std = self.actor(acting.theta, self.scale(seen)), acting.log_std.unsqueeze(1)
-            raw.copy_(self.heads.sample(output, log_std, self.noise[t], allowed))
-            log_prob.copy_(self.heads.evaluate(output, log_std, raw, allowed)[0])
+        output, log_std = self.actor(acting.theta, self.scale(seen)), acting.log_std.unsqueeze(1)
+        raw.copy_(self.heads.sample(output, log_std, self.noise[t], allowed))
+        log_prob.copy_(self.heads.evaluate(output, log_std, raw, allowed)[0])
         actions: Array = self.layout.unfold(self.heads.physical(raw)).cpu().numpy()
         return actions
 
@@ -202,11 +208,15 @@ class Team:
             batch["mask"] = _by_policy(self.mask)
         with torch.no_grad():
             batch["target"] = self.normalise(target)
-        parts, size = config.minibatches, target.shape[1] // config.minibatches
+        # Agents who share a policy stay together: a minibatch has all of a world's step or none of it.
+        members = np.arange(self.layout.members)
+        steps = target.shape[1] // len(members)
+        parts, size = config.minibatches, steps // config.minibatches
         for _ in range(config.epochs):
-            order = self.streams.shuffle(target.shape[1])[:, : parts * size]
+            order = self.streams.shuffle(steps)[:, : parts * size] * len(members)
             for rows in np.split(order, parts, axis=1):
-                gradient, told = self.gradient(batch, np.ascontiguousarray(rows), entropy)
+                rows = (rows[:, :, None] + members).reshape(len(rows), -1)
+                gradient, told = self.gradient(batch, rows, entropy)
                 self._step(gradient, learning_rate)
         self.scale.update(observation, self.live)
         return {"entropy": told[:, 0], "approx_kl": told[:, 1], "explained_variance": explained}
@@ -214,7 +224,10 @@ class Team:
     def gradient(
         self, batch: dict[str, Tensor], rows: NDArray[np.intp], entropy: float
     ) -> tuple[Tensor, Tensor]:
-        """Gradient `(P, K)` on the samples `rows (R, n)` of each replicate; entropy and KL, `(P, 2)`."""
+        """Gradient on the samples `rows (R, n)` of each replicate; entropy and KL, `(P, 2)`.
+
+        The gradient comes in parts `(P, parts, K)` whose sum it is.
+        """
         config = self.config
         if self.kernel is not None:
             return self.kernel.gradient(
@@ -229,7 +242,7 @@ class Team:
             for name, values in batch.items()
         }
         loss, told = self.loss(part, entropy)
-        return torch.autograd.grad(loss.sum(), self.theta)[0], told
+        return torch.autograd.grad(loss.sum(), self.theta)[0].unsqueeze(1), told
 
     def evaluate(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the batch's actions and entropies, `(P, S)` each."""
@@ -259,15 +272,29 @@ class Team:
     def _step(self, gradient: Tensor, learning_rate: float) -> None:
         """Clip the gradient of each policy by its own norm, then move those that are not frozen.
 
+        Args:
+            gradient: in parts, `(P, parts, K)`; it is used up.
+            learning_rate: of Adam.
+
         Source: Kingma and Ba (2015), Adam, arXiv 1412.6980.
         """
-        norm = gradient.norm(dim=1, keepdim=True)
-        gradient = gradient * ((self.config.max_gradient_norm / (norm + 1e-6)).clamp_max(1.0) * self.live)
         self.gradient_steps += 1
-        mean = self.adam["mean"].lerp_(gradient, 1.0 - MEAN_DECAY)
-        square = self.adam["square"].lerp_(gradient.square_(), 1.0 - SQUARE_DECAY)
-        spread = (square / (1.0 - SQUARE_DECAY**self.gradient_steps)).sqrt_().add_(1e-5)
-        self.theta.addcdiv_(mean, spread, value=-learning_rate / (1.0 - MEAN_DECAY**self.gradient_steps))
+        decays, largest = (1.0 - MEAN_DECAY, 1.0 - SQUARE_DECAY), self.config.max_gradient_norm
+        unbiased = [1.0 / (1.0 - decay**self.gradient_steps) for decay in (MEAN_DECAY, SQUARE_DECAY)]
+        mean, square = self.adam["mean"], self.adam["square"]
+        if self.kernel is not None:
+            self.kernel.descend(
+                gradient, self.live, largest, learning_rate, decays, unbiased, mean, square,
+                self.theta.detach(),
+            )  # fmt: skip
+            return
+        gradient = gradient.sum(dim=1)
+        norm = gradient.norm(dim=1, keepdim=True)
+        gradient = gradient * ((largest / (norm + 1e-6)).clamp_max(1.0) * self.live)
+        mean.lerp_(gradient, decays[0])
+        square.lerp_(gradient.square_(), decays[1])
+        spread = (square * unbiased[1]).sqrt_().add_(1e-5)
+        self.theta.addcdiv_(mean, spread, value=-learning_rate * unbiased[0])
 
     # ------------------------------------------------------------------ copies
 
