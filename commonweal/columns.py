@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,6 +108,22 @@ class Group:
         raise KeyError(name)
 
 
+@numba.njit(
+    "boolean(float64[:, :, :], float64[::1], float64[::1], boolean[::1])", cache=True, error_model="numpy"
+)
+def _lawful(actions, low, high, discrete):  # type: ignore[no-untyped-def]
+    """Whether all actions `(B, n, C)` are in range, and whole numbers where `discrete (C,)`."""
+    for b in range(actions.shape[0]):
+        for i in range(actions.shape[1]):
+            for c in range(actions.shape[2]):
+                value = actions[b, i, c]
+                if not low[c] <= value <= high[c]:  # NaN is not in range
+                    return False
+                if discrete[c] and value != np.rint(value):
+                    return False
+    return True
+
+
 class Columns:
     """Compiles the declared columns of dilemma and institutions into arrays and back."""
 
@@ -175,10 +192,7 @@ class Columns:
             shape = (self.num_worlds, group.size, len(group.actions))
             if array.shape != shape:
                 raise InvalidAction(f"actions of {name} have shape {array.shape}; allowed: {shape}")
-            inside = (array >= group.low) & (array <= group.high)  # NaN is not inside
-            if not inside.all() or (
-                group.discrete.any() and (array != np.rint(array))[..., group.discrete].any()
-            ):
+            if not _lawful(np.asarray(array, np.float64), group.low, group.high, group.discrete):
                 self._explain(group, array)
 
     def _explain(self, group: Group, array: Array) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.parameters import Parameter, Parameters, check
+from commonweal.parameters import Parameter, Parameters, check, nonzero
 from commonweal.random import Streams
 
 Array = NDArray[np.float64]
@@ -43,8 +43,8 @@ class Monitor(Parameters):
         """Whether readings equal conduct (the cost aside)."""
         return bool(
             np.all(np.asarray(self.coverage) == 1.0)
-            and not np.any(self.noise)
-            and not np.any(self.false_positives)
+            and not nonzero(self.noise)
+            and not nonzero(self.false_positives)
         )
 
     def observe(self, conduct: Array, rng: Streams, concealed: Array | float = 0.0) -> tuple[Array, Array]:
@@ -63,9 +63,9 @@ class Monitor(Parameters):
             inspected = (draws[:, 0] < self.coverage).astype(np.float64)
             framed = draws[:, 1] < self.false_positives
             reading = np.where(framed, conduct.mean(axis=1, keepdims=True), visible)
-            if np.any(self.noise):
+            if nonzero(self.noise):
                 noise = np.asarray(self.noise)
                 reading = reading * np.exp(noise * rng.normal(n) - 0.5 * noise**2)
             reading = reading * inspected
-        spent = inspected * self.cost if np.any(self.cost) else np.zeros((worlds, 1))
+        spent = inspected * self.cost if nonzero(self.cost) else np.zeros((worlds, 1))
         return reading, spent.sum(axis=1)

@@ -39,6 +39,11 @@ def _canonical(name: str, value: Any) -> Any:
     return array
 
 
+def nonzero(value: Parameter) -> bool:
+    """Whether any entry differs from 0; what a parameter of 0 switches off need not be computed."""
+    return bool(value.any()) if isinstance(value, np.ndarray) else value != 0
+
+
 def check(name: str, value: Parameter, low: float, high: float, *, open_low: bool = False) -> None:
     """Raise `InvalidParameter` unless every entry of `value` lies in `[low, high]` (or above `low`)."""
     try:

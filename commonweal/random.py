@@ -128,7 +128,7 @@ class Streams:
 
     def begin(self, clock: int | NDArray[np.int64], phase: int) -> Streams:
         """Set the clock, `(B,)` or one for all, and the phase of the step; returns itself."""
-        self.clock = np.broadcast_to(np.asarray(clock, np.int64), self.seeds.shape)
+        self.clock = clock if isinstance(clock, np.ndarray) else np.full(self.seeds.shape, clock, np.int64)
         self._draw = phase * DRAWS_PER_PHASE
         return self
 

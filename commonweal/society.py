@@ -317,7 +317,8 @@ class Society:
         memory, n, ledger = self.memory, self.charter.num_citizens, turn.ledger
         money = outcome.money
         utility = self.dilemma.utility(self.state, outcome, money + ledger.net[:, :n])
-        if advance.any() and not advance.all():  # what a play causes is felt only where there was one
+        if self.agenda.staged and advance.any() and not advance.all():
+            # What a play causes is felt only where there was one.
             idle = self.dilemma.utility(self.state, Outcome(0.0 * money, {}), ledger.net[:, :n])
             utility = np.where(advance[:, None], utility, idle)
         memory.wealth = memory.wealth + ledger.net

@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 from commonweal.envs.ai_race_plans import Race, Schedule, constant_totals, planner, reply
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.errors import NotExact
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
 from commonweal.spaces import Action, Bounds, Choice, Conduct, Signal
@@ -172,7 +172,7 @@ class AIRace(Dilemma):
         going = ~settled
         following = AIRaceState(time, steps * going, earned * going, reckless * going)
         conduct = {"unsafe": unsafe, "income": money, "disaster": disaster}
-        outside = -(self.public_damage * disaster).sum(axis=1) if np.any(self.public_damage) else None
+        outside = -(self.public_damage * disaster).sum(axis=1) if nonzero(self.public_damage) else None
         return following, Outcome(money, conduct, over[:, 0], outside=outside)
 
     def observe(self, state: AIRaceState) -> Mapping[str, Array]:

@@ -28,7 +28,7 @@ from commonweal.envs.one_stock import PlannedValue, planned_value, stock_referen
 from commonweal.envs.yardsticks import (
     one_state,
 )
-from commonweal.parameters import Parameter, WorldParameter, check
+from commonweal.parameters import Parameter, WorldParameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.references import References
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
@@ -142,12 +142,13 @@ class Fishery(Dilemma):
         stock, effort = state.stock, play["effort"]
         catch = self.catch(stock, effort)
         grown = stock + self.growth * stock * (1.0 - stock / self.capacity)
-        if np.any(self.noise):
+        if nonzero(self.noise):
             noise = np.asarray(self.noise)
             grown = grown * np.exp(noise * rng.normal(1) - 0.5 * noise**2)
-        following = np.clip(grown - catch.sum(axis=1, keepdims=True), 0.0, 2.0 * np.asarray(self.capacity))
+        left = np.maximum(grown - catch.sum(axis=1, keepdims=True), 0.0)
+        following = np.minimum(left, 2.0 * self.capacity)
         collapsed = None
-        if np.any(self.collapse):
+        if nonzero(self.collapse):
             lost = following < self.collapse * self.capacity
             following = np.where(lost, 0.0, following)
             collapsed = lost[:, 0]
@@ -189,7 +190,7 @@ class Fishery(Dilemma):
         without = stock * np.minimum(total - mortality, 1.0)
         now = self.price * (without - (landed - catch))
         spared = np.minimum(following.stock + landed - without, 2.0 * np.asarray(self.capacity))
-        if np.any(self.collapse):
+        if nonzero(self.collapse):
             spared = np.where(spared < self.collapse * self.capacity, 0.0, spared)
         later = self._planned.at(spared) - self._planned.at(following.stock)
         return now + self.discount * (1.0 - 1.0 / self.num_agents) * later

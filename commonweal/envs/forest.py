@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 from commonweal.envs import rotation, stands
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, WorldParameter, check
+from commonweal.parameters import Parameter, WorldParameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.references import Check, References
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
@@ -169,7 +169,7 @@ class Forest(Dilemma):
         share = np.minimum(total, 1.0)
         standing = state.stocked * self.volume(state.age)
         older = np.minimum(state.age + self.interval, self.oldest)
-        alive = self._unburnt(standing, rng) if np.any(self.ignition) else 1.0
+        alive = self._unburnt(standing, rng) if nonzero(self.ignition) else 1.0
         each = work / np.maximum(self._mine(total), 1.0)
         planting = each * self._mine(bare)
         timber = each * self._mine(alive * state.stocked * self.volume(older))

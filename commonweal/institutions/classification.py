@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from commonweal.errors import IncompatibleInstitution
 from commonweal.institutions.base import Charter, Institution, Turn, spread
 from commonweal.institutions.sanctions import others
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.spaces import Conduct, Signal
 
@@ -109,7 +109,7 @@ class Classifier(Institution):
         wrongful = turn.conduct[self.base] > state.threshold
         if self.duty:
             wrongful |= self._failed_to_enforce(state.label > 0.5, turn.conduct[self.duty])
-        if np.any(self.noise):
+        if nonzero(self.noise):
             wrongful ^= turn.rng.uniform(wrongful.shape[1]) < self.noise
         label = wrongful.astype(np.float64)
         turn.conduct[f"{self.name}_wrongful"] = label

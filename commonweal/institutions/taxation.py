@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from commonweal.errors import IncompatibleInstitution, require
 from commonweal.institutions.base import Charter, Institution, Turn, spread
 from commonweal.monitor import Monitor
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.spaces import Action, Conduct, Real, Signal
 
@@ -114,7 +114,7 @@ class Taxation(Institution):
             turn.conduct[f"{self.name}_evaded"] = state.rate * base * concealed
         reading, looking = self.monitor.observe(base, turn.rng, concealed)
         due = state.rate * reading
-        if np.any(self.administration):
+        if nonzero(self.administration):
             turn.ledger.collect(due * self.administration, "burnt", "administration")
             due = due * (1.0 - self.administration)
         turn.ledger.collect(due, self.revenue, "tax")
