@@ -100,7 +100,7 @@ def test_descent_is_adam(team):
     start["adam"] = {name: moment.clone() for name, moment in team.adam.items()}
     live, moved = team.live, []
     gradients = [
-        team.gradient(batch, np.arange(size)[None].repeat(2, axis=0) % target.shape[1], 0.01)[0]
+        team.gradient(batch, np.arange(size)[None].repeat(2, axis=0) % target.shape[1], 0.01)[0].clone()
         for size in (40, 2000)
     ]
     assert gradients[1].shape[1] == 2
@@ -165,7 +165,7 @@ def test_what_the_mask_forbids_is_never_played(team):
 
 
 def test_the_elementary_functions():
-    x = np.linspace(-100.0, 0.0, 40_001, dtype=np.float32)
+    x = np.linspace(-100.0, 88.0, 40_001, dtype=np.float32)
     y = np.empty_like(x)
     compiled.exp(x, y)
     seen = x > -87.0

@@ -38,16 +38,16 @@ def tanh(x):  # type: ignore[no-untyped-def]
 
 @compiled
 def exp(x, y):  # type: ignore[no-untyped-def]
-    """Exponential of x <= 0 into y, as exact as x itself: relative error 6e-8 (1 + |x|), 0 below -87.
+    """Exponential of x into y, as exact as x itself: relative error 6e-8 (1 + |x|), 0 below -87.
 
-    The loop becomes vector instructions.
+    Above 88, where float32 ends, it stays at exp(88). The loop becomes vector instructions.
 
     `exp(x) = 2^n 2^f` with the whole number n written into the exponent's bits, and a polynomial
     (Taylor's, of degree 7) for |f| <= 1/2.
     """
     bits = y.view(np.int32)
     for j in range(len(x)):
-        z = max(x[j], f4(-87.0)) * f4(1.4426950408889634)
+        z = min(max(x[j], f4(-87.0)), f4(88.0)) * f4(1.4426950408889634)
         n = math.floor(z + f4(0.5))
         f = (z - n) * f4(0.6931471805599453)
         p = f4(1.0 / 5040.0)

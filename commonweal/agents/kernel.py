@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from commonweal.agents.compiled import backward, compiled, f4, forward, num_parameters, softmax
+from commonweal.agents.compiled import backward, compiled, exp, f4, forward, num_parameters, softmax
 from commonweal.agents.heads import LOG_ROOT_TWO_PI, Heads
 from commonweal.agents.normalisation import LARGEST_INPUT, ObservationScale
 from commonweal.agents.population import Layout, Stack
@@ -38,7 +38,7 @@ Ints = NDArray[np.int64]
 Array = NDArray[np.float64]
 BLOCK = 256  # distinct observations that go through a network together
 TASK = 1024  # samples of a task at most
-SMALLEST_PART = 512  # samples; fewer are not worth a thread
+SMALLEST_PART = 1024  # samples; fewer are not worth a thread
 THREADS = ThreadPoolExecutor(thread_name_prefix="kernel")
 
 
@@ -132,6 +132,7 @@ def _head(  # type: ignore[no-untyped-def]
     rows = len(output)
     softmax(output, probability, columns, masked, mask)
     pushes, number = np.zeros(rows, np.float32), np.zeros(rows, np.float32)
+    log_ratio, ratios = np.empty(len(place), np.float32), np.empty(len(place), np.float32)
     delta[:] = f4(0.0)
     for k in range(len(place)):
         s, total = place[k], f4(0.0)
@@ -144,14 +145,16 @@ def _head(  # type: ignore[no-untyped-def]
                 total += live * (f4(-0.5) * z * z - log_std - f4(LOG_ROOT_TWO_PI))
             else:
                 total += output[s, start + int(raw[k, c])]
-        log_ratio = total - old[k]
-        ratio = f4(math.exp(log_ratio))
+        log_ratio[k] = total - old[k]
+    exp(log_ratio, ratios)
+    for k in range(len(place)):
+        s, ratio = place[k], ratios[k]
         bounded = min(max(ratio, f4(1.0) - clip), f4(1.0) + clip)
         # The unbounded term is the smaller one: it alone has a slope.
         push = -ratio * advantage[k] * scale if ratio * advantage[k] <= bounded * advantage[k] else f4(0.0)
         pushes[s] += push
         number[s] += f4(1.0)
-        told[1] += (ratio - f4(1.0) - log_ratio) * scale
+        told[1] += (ratio - f4(1.0) - log_ratio[k]) * scale
         for c in range(len(columns)):
             start, size, d = columns[c]
             if size == 0:
@@ -216,7 +219,7 @@ def _gradient(  # type: ignore[no-untyped-def]
     block = min(BLOCK, most)
     # Room for the activations and their gradients, layer after layer; the inputs come first in both.
     acts = np.empty(block * max(actor.sum(), critic.sum()), np.float32)
-    delta, piece = np.empty_like(acts), np.empty(theta.shape[1], np.float32)
+    delta, later = np.empty_like(acts), np.empty(theta.shape[1], np.float32)
     wanted, drawn = np.empty((most, columns.shape[0]), np.float32), np.empty((3, most), np.float32)
     place, options = np.empty(most, np.int64), np.empty((block * masked + 1, outputs), np.bool_)
     probability, error = np.empty((block, outputs), np.float32), np.empty(block, np.float32)
@@ -224,7 +227,7 @@ def _gradient(  # type: ignore[no-untyped-def]
         p, part = task // parts, task % parts
         at, end = size * part // parts, size * (part + 1) // parts
         chosen, own = rows[p // per_replicate], theta[p]
-        grad[p, part, :] = f4(0.0)
+        piece, full = grad[p, part], False
         told[p, part, :] = f4(0.0)
         while at < end:
             # Take samples until the block is full of distinct observations.
@@ -267,7 +270,9 @@ def _gradient(  # type: ignore[no-untyped-def]
                 error[place[k]] += acts[here + place[k]] - drawn[2, k]
             delta[here : here + n] = value_coefficient * scale * error[:n]
             backward(own, len(own), critic, relu, acts, delta, n, piece)
-            grad[p, part] += piece
+            if full:
+                grad[p, part] += later
+            piece, full = later, True
 
 
 @compiled
@@ -316,6 +321,7 @@ class Kernel:
             ],
             np.int64,
         ).reshape(-1, 3)
+        self._grad = np.empty((0, 0, 0), np.float32)
         self.anything = torch.ones((1, 1, heads.num_outputs), dtype=torch.bool)
 
     def _run(self, work: Callable[..., None], tasks: int, samples: int, *arguments: Any) -> None:
@@ -373,6 +379,8 @@ class Kernel:
     ) -> tuple[Tensor, Tensor]:
         """Gradient of the loss in parts `(P, parts, K)`, and entropy and approximate KL divergence `(P, 2)`.
 
+        The parts are overwritten by the next call.
+
         Args:
             theta: `(P, K)`.
             batch: `observation (P, N, D)`, `raw (P, N, C)`, `log_prob`, `advantage`, `target (P, N)` and
@@ -385,7 +393,9 @@ class Kernel:
         policies, size = len(theta), rows.shape[1]
         # A power of two, so that few policies share out evenly among threads.
         parts = 1 << math.ceil(math.log2(max(size / TASK, 1.0)))
-        grad = np.empty((policies, parts, theta.shape[1]), np.float32)
+        shape = (policies, parts, theta.shape[1])
+        if self._grad.shape != shape:  # so large that fresh memory would cost as much as the sum
+            self._grad = np.empty(shape, np.float32)
         told = np.empty((policies, parts, 2), np.float32)
         mask = batch.get("mask", self.anything).contiguous()
         names = ("observation", "raw", "log_prob", "advantage", "target")
@@ -393,9 +403,9 @@ class Kernel:
         self._run(
             _gradient, policies * parts, policies * size, theta.numpy(), self.actor, self.critic,
             self.relu, self.columns, self.continuous, rows, *columns, "mask" in batch, mask.numpy(),
-            f4(clip), f4(value), f4(entropy), policies // len(rows), grad, told,
+            f4(clip), f4(value), f4(entropy), policies // len(rows), self._grad, told,
         )  # fmt: skip
-        return torch.from_numpy(grad), torch.from_numpy(told.sum(axis=1))
+        return torch.from_numpy(self._grad), torch.from_numpy(told.sum(axis=1))
 
     def descend(
         self, parts: Tensor, live: Tensor, largest: float, rate: float, decays: tuple[float, float],

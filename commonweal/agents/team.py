@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -34,6 +35,15 @@ Bool = NDArray[np.bool_]
 MEAN_DECAY, SQUARE_DECAY = 0.9, 0.999  # of Adam's moments
 
 
+@numba.njit(cache=True)
+def _carried_back(delta, carry):  # type: ignore[no-untyped-def]
+    """`delta[t] + carry[t] * (what follows at t + 1)` in place, for `(P, T, S)`."""
+    for p in range(delta.shape[0]):
+        for t in range(delta.shape[1] - 2, -1, -1):
+            for s in range(delta.shape[2]):
+                delta[p, t, s] += carry[p, t, s] * delta[p, t + 1, s]
+
+
 def generalised_advantages(
     reward: Tensor, value: Tensor, next_value: Tensor, discount: Tensor, terminated: Tensor, done: Tensor,
     gae_lambda: float,
@@ -45,11 +55,9 @@ def generalised_advantages(
     """
     delta = reward + discount * next_value * ~terminated - value
     carry = discount * gae_lambda * ~done
-    advantage, following = torch.empty_like(delta), torch.zeros_like(delta[:, 0])
-    for t in range(delta.shape[1] - 1, -1, -1):
-        following = delta[:, t] + carry[:, t] * following
-        advantage[:, t] = following
-    return advantage
+    delta, carry = (tensor.cpu().contiguous() for tensor in (delta, carry))
+    _carried_back(delta.numpy(), carry.numpy())
+    return delta.to(reward.device)
 
 
 def _by_policy(steps: Tensor) -> Tensor:
