@@ -181,8 +181,16 @@ def test_a_damaged_or_foreign_checkpoint_has_a_name(tmp_path) -> None:
     for name in ("cut.pt", "foreign.pt"):
         with pytest.raises(CorruptCheckpoint, match=name):
             PPO.resume(tmp_path / name)
-    with pytest.raises(CorruptCheckpoint):
-        PPO.resume(path, Society(Fishery(num_agents=4), num_worlds=4))
+    for worlds, agents in ((4, 4), (8, 5)):
+        other = Society(Fishery(num_agents=agents), num_worlds=worlds)
+        other.step({"citizens": np.full((worlds, agents, 1), 3.0)})
+        twin = Society(Fishery(num_agents=agents), num_worlds=worlds)
+        twin.set_state(other.get_state())
+        with pytest.raises(CorruptCheckpoint):
+            PPO.resume(path, other)
+        for name, array in twin.get_state().items():
+            np.testing.assert_array_equal(other.get_state()[name], array)
+        np.testing.assert_array_equal(other.observation["citizens"], twin.observation["citizens"])
     with pytest.raises(FileNotFoundError):
         PPO.resume(tmp_path / "none.pt")
 

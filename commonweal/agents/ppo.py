@@ -302,8 +302,10 @@ class PPO:
             device: where the networks live.
 
         Raises:
-            CorruptCheckpoint: the file is truncated, foreign, or belongs to another society.
+            CorruptCheckpoint: the file is truncated, foreign, or belongs to another society; `society`
+                is then as it was.
         """
+        before = None if society is None else society.get_state()
         try:
             payload = torch.load(path, map_location="cpu", weights_only=True)
             if payload["format"] != FORMAT:
@@ -321,5 +323,7 @@ class PPO:
         except FileNotFoundError:
             raise
         except Exception as error:
+            if society is not None and before is not None:
+                society.set_state(before)
             raise CorruptCheckpoint(f"{path} is not a checkpoint of this learner: {error}") from error
         return learner
