@@ -130,11 +130,10 @@ def bench(
 
         measured = speed_learning.learning(threads, repetitions)
         console.print(stepping_table(measured, "training: agent-steps per second, one policy shared by all"))
-        for name, ratio, goal in speed_learning.ratios(measured):
-            console.print(f"{name}: {ratio:.1f} (goal {goal:g})")
-        lines, ratio = speed_learning.until_equal_efficiency(repetitions, threads)
+        lines, until = speed_learning.until_equal_efficiency(repetitions, threads)
         console.print(*lines, sep="\n")
-        console.print(f"time until equal efficiency, ten replicates, theirs / ours: {ratio:.1f} (goal 20)")
+        for name, ratio, goal in speed_learning.ratios(measured) + until:
+            console.print(f"{name}: {ratio:.1f} (goal {goal:g})")
     return 0
 
 
