@@ -82,18 +82,21 @@ class Renderer:
         return np.array(self._figure.canvas.buffer_rgba())[..., :3]
 
     def show(self) -> None:
-        """Update the window; without a display the picture is drawn to nowhere."""
-        import matplotlib
+        """Update the window; without a display the picture is drawn to nowhere.
+
+        A window that its user has closed stays closed, and the run goes on.
+        """
         import matplotlib.pyplot as plt
 
         if self._figure is None:
             self._figure = plt.figure(figsize=SIZE, dpi=RESOLUTION, layout="constrained")
             self._window = True
+        if not plt.fignum_exists(self._figure.number):
+            return
         self._draw()
         self._figure.canvas.draw()
-        if matplotlib.get_backend().lower() != "agg":
-            self._figure.show()
-            self._figure.canvas.flush_events()
+        self._figure.show()
+        self._figure.canvas.flush_events()
 
     def close(self) -> None:
         """Close the window."""
@@ -102,6 +105,10 @@ class Renderer:
 
             plt.close(self._figure)
         self._figure, self._window = None, False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy draws a picture of its own: canvas and window belong to this process and this object.
+        return self.__dict__ | {"_figure": None, "_window": False}
 
     def _draw(self) -> None:
         figure, memory = self._figure, self.society.memory
@@ -137,6 +144,7 @@ class Renderer:
             axes.set_title(f"{self._unit(name)}: {values[-1]:.4g}", fontsize=8, loc="left")
             low, high = min(0.0, *values), max(0.0, *values)
             axes.set_ylim(low - 0.05 * (high - low), high + 0.08 * (high - low) or 1.0)
+        panels[-1].locator_params(axis="x", integer=True)
         panels[-1].set_xlabel("step", fontsize=8)
 
     def _draw_conduct(self, panels: list[Axes], names: list[str]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from commonweal.envs.base import Dilemma
-from commonweal.errors import UnknownName, require
+from commonweal.errors import InvalidAction, UnknownName, require
 from commonweal.interfaces.assembly import Layer, assemble, fresh_seed
 from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import Renderer, check_render_mode
@@ -81,7 +81,13 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
         return self._slots(self.society.observation[self.group])
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Take in the learner's actions, `(B * n,)` or `(B * n, C)`."""
+        """Take in the learner's actions, `(B * n,)` or `(B * n, C)`.
+
+        Raises:
+            InvalidAction: wrong number of entries, no numbers, NaN or out of range; or no reset before.
+        """
+        if not self._seeded:
+            raise InvalidAction("no episode is under way; call reset() first")
         mine = self.face.decode(actions, self.society.num_worlds)
         self._columns = {self.group: mine, **self.others.act()}
 
