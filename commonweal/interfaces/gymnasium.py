@@ -78,6 +78,7 @@ class LearnerEnv(gymnasium.Env[Any, Any]):
             seed = fresh_seed()
         self._seeded = True
         self.society.reset(seed)
+        self.others.reseed(seed)
         self.transition = None
         if self._renderer:
             self._renderer.reset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ class OtherAgents:
 
     Args:
         society: whose groups they are.
-        policies: an object with `act(observation, mask)`, or a function for each group by name.
+        policies: an object with `act(observation, mask)`, or a function for each group by name. One
+            that draws should have `reseed(seed)`: it is told the seed of each reset that has one.
         needed: groups that must be answered for.
 
     Raises:
@@ -49,6 +50,15 @@ class OtherAgents:
         )
         lacking = [name for name in needed if name not in given]
         require(not lacking, "policies", given, f"a policy for each of {needed}; {lacking} lack one")
+
+    def reseed(self, seed: int | None) -> None:
+        """Tell the seed of a reset to the policies that draw (`reseed(seed)`), so that episodes repeat."""
+        policies: Iterable[object] = [self.policies]
+        if isinstance(self.policies, Mapping):
+            policies = self.policies.values()
+        for policy in policies:
+            if seed is not None and hasattr(policy, "reseed"):
+                policy.reseed(seed)
 
     def act(self) -> dict[str, Array]:
         """Action columns of the needed groups, from what the society shows now.

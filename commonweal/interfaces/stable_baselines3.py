@@ -73,6 +73,7 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
             seed = fresh_seed()
         self._seeded = True
         self.society.reset(seed)
+        self.others.reseed(seed)
         self._reset_seeds()
         self._reset_options()
         self.reset_infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
