@@ -1,7 +1,11 @@
 """The doors: stable-baselines3, SuperSuit, Gymnasium. RLlib and TorchRL: test_rl_libraries."""
 
 import copy
+import os
 import pickle
+import shutil
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
@@ -13,6 +17,8 @@ import commonweal
 from commonweal.agents.scripted import Random
 from commonweal.errors import InvalidAction, InvalidParameter, UnknownName
 from commonweal.interfaces.assembly import assemble
+from commonweal.interfaces.gymnasium import LearnerEnv
+from commonweal.registry import DILEMMAS
 
 # Written out, so that hand-computed numbers do not hang on the defaults.
 SEA = {
@@ -96,6 +102,7 @@ def test_who_must_act_is_named():
 # ---------------------------------------------------------------- stable-baselines3: our VecEnv
 
 sb3 = pytest.importorskip("stable_baselines3")
+vec = pytest.importorskip("stable_baselines3.common.vec_env")
 
 
 def test_slots_are_agents_world_by_world():
@@ -223,12 +230,13 @@ def test_stable_baselines3_bootstraps_through_the_time_limit():
 # ---------------------------------------------------------------- the same, through other libraries
 
 
-def test_the_unchanged_supersuit_pipeline():
+@pytest.mark.parametrize("num_cpus", [1, 2])
+def test_the_unchanged_supersuit_pipeline(num_cpus):
     supersuit = pytest.importorskip("supersuit")
     env = supersuit.pettingzoo_env_to_vec_env_v1(
         commonweal.parallel_env("fishery-v0", SANCTIONS, time_limit=10)
     )
-    env = supersuit.concat_vec_envs_v1(env, 4, num_cpus=1, base_class="stable_baselines3")
+    env = supersuit.concat_vec_envs_v1(env, 4, num_cpus=num_cpus, base_class="stable_baselines3")
     model = sb3.PPO("MlpPolicy", env, n_steps=16, batch_size=80, seed=None, device="cpu")
     model.learn(640)
     assert model.num_timesteps == 640
@@ -237,6 +245,7 @@ def test_the_unchanged_supersuit_pipeline():
         _, _, done, infos = env.step(np.zeros((20, 3), int))
     assert done.all()
     assert all("terminal_observation" in info for info in infos)
+    env.close()
 
 
 def test_a_copied_environment_is_on_its_own():
@@ -533,3 +542,93 @@ def test_steps_come_after_a_reset_and_learners_are_numbers():
     parallel.reset(seed=0)
     with pytest.raises(InvalidAction, match="a mapping from"):
         parallel.step([0] * 5)
+
+
+# ---------------------------------------------------------------- a real window
+
+WINDOW = """
+import commonweal, numpy as np
+from matplotlib import _pylab_helpers, get_backend
+from PIL import ImageGrab
+
+env = commonweal.parallel_env("fishery-v0", ["taxation"], render_mode="human")
+assert env.render() is None
+
+def step():
+    env.step(dict.fromkeys(env.agents, 3))
+    (manager,) = _pylab_helpers.Gcf.get_all_fig_managers()
+    widget = manager.canvas.get_tk_widget()
+    assert manager.window.winfo_viewable()
+    left, top = widget.winfo_rootx(), widget.winfo_rooty()
+    drawn = np.asarray(manager.canvas.buffer_rgba())[..., :3]
+    box = left, top, left + drawn.shape[1], top + drawn.shape[0]
+    return drawn, np.asarray(ImageGrab.grab(box)), manager
+
+env.reset(seed=0)
+for _ in range(2):
+    drawn, shown, manager = step()
+    assert drawn.std() > 10 and (drawn == shown).mean() > 0.99
+_pylab_helpers.Gcf.destroy(manager)  # what the window's own button does
+env.step(dict.fromkeys(env.agents, 3))  # goes on without it
+env.close()
+env.reset(seed=0)
+step()  # opens a new one
+env.close()
+env.close()
+assert not _pylab_helpers.Gcf.get_all_fig_managers()
+print(get_backend())
+"""
+
+
+@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no virtual display")
+def test_a_window_shows_what_is_drawn():
+    pytest.importorskip("tkinter")
+    command = ["xvfb-run", "-a", "-s", "-screen 0 1400x800x24", sys.executable, "-c", WINDOW]
+    done = subprocess.run(command, env={**os.environ, "MPLBACKEND": "tkagg"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["tkagg"]
+
+
+def test_without_a_display_nothing_is_shown_and_nothing_breaks(monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    pyplot.switch_backend("agg")
+    env = commonweal.parallel_env("fishery-v0", render_mode="human")
+    env.reset(seed=0)
+    env.step(dict.fromkeys(env.agents, 3))
+    assert len(pyplot.get_fignums()) == 1
+    env.close()
+    assert not pyplot.get_fignums()
+
+
+# ---------------------------------------------------------------- registries and wrappers
+
+
+def test_gymnasiums_registry_takes_what_gym_env_takes():
+    names = [name for name in gymnasium.registry if name.startswith("commonweal/")]
+    assert names == [f"commonweal/{dilemma}" for dilemma in DILEMMAS]
+    env = gymnasium.make("commonweal/fishery-v0", policies={"citizens": three}, num_agents=5, time_limit=4)
+    assert isinstance(env.unwrapped, LearnerEnv)
+    check_env(env.unwrapped, skip_render_check=True)
+    assert env.unwrapped.society.time_limit == 4
+    several = gymnasium.make_vec("commonweal/fishery-v0", 2, policies={"citizens": three}, noise=0.3)
+    observation, _ = several.reset(seed=[0, 1])
+    observation, *_ = several.step(np.array([3, 3]))
+    assert observation[0] != observation[1]
+    with pytest.raises(InvalidParameter, match="policy for each"):
+        gymnasium.make("commonweal/fishery-v0")
+
+
+def test_wrappers_of_stable_baselines3():
+    """Stacked, normalised and watched; the last observation of an episode is stacked, too."""
+    inner = commonweal.vec_env("fishery-v0", num_worlds=2, time_limit=5, **SEA)
+    env = vec.VecNormalize(vec.VecFrameStack(vec.VecMonitor(inner), 3), norm_obs=False)
+    model = sb3.PPO("MlpPolicy", env, n_steps=10, batch_size=100, seed=0, device="cpu")
+    model.learn(200)
+    assert {episode["l"] for episode in model.ep_info_buffer} == {5}
+    env.reset()
+    for _ in range(5):
+        *_, infos = env.step(np.full(10, 2))
+    assert infos[0]["TimeLimit.truncated"]
+    assert infos[0]["terminal_observation"].shape == (3,)
+    assert (np.diff(infos[0]["terminal_observation"]) < 0).all()
