@@ -632,3 +632,23 @@ def test_wrappers_of_stable_baselines3():
     assert infos[0]["TimeLimit.truncated"]
     assert infos[0]["terminal_observation"].shape == (3,)
     assert (np.diff(infos[0]["terminal_observation"]) < 0).all()
+
+
+def test_what_was_shown_stays_as_it_was():
+    """Replay buffers keep what they get: no step may write into it."""
+    slots = commonweal.vec_env("fishery-v0", num_worlds=2, noise=0.3, time_limit=3)
+    parallel = commonweal.parallel_env("fishery-v0", noise=0.3, time_limit=9)
+    slots.seed(0)
+    shown = [slots.reset()] + [array for _ in range(4) for array in slots.step(np.full(10, 2))[:3]]
+    kept = [array.copy() for array in shown]
+    slots.step(np.full(10, 2))
+    slots.reset()
+    assert all(np.array_equal(one, other) for one, other in zip(shown, kept, strict=True))
+    seen, _ = parallel.reset(seed=0)
+    acts = dict.fromkeys(parallel.agents, 2)
+    shown = [seen, parallel.step(acts)[0]]
+    kept = copy.deepcopy(shown)
+    parallel.step(acts)
+    parallel.reset()
+    for one, other in zip(shown, kept, strict=True):
+        assert all(np.array_equal(one[agent], other[agent]) for agent in one)

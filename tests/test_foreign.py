@@ -66,6 +66,16 @@ def move(observation, action, reward, info):
     return reward, {"moved": float(action != 4)}
 
 
+def archers(**options):
+    """Knights and archers that zombies kill one by one."""
+
+    def acted(observation, action, reward, info):
+        return reward, {"acted": float(action < 4)}
+
+    name = "butterfly/knights_archers_zombies_v11"
+    return Foreign(name, acted, {"acted": Conduct("acts")}, **{"max_cycles": 900, **options})
+
+
 def jar(**options):
     return Foreign(Jar, read, {"taken": Conduct("sweets")}, **{"max_cycles": 4, **options})
 
@@ -190,9 +200,30 @@ def test_one_of_pettingzoos_own():
     assert step.reward["citizens"] - step.money == pytest.approx(np.array([net] * 2))
 
 
-@pytest.mark.parametrize("build", [jar, pursuit])
+def test_the_dead_earn_nothing_and_are_found_again():
+    """The state of a world in which agents have died is its seed and its past, too."""
+    pytest.importorskip("pygame")
+    society = Society(archers(), num_worlds=2, seed=1)
+    rng = np.random.default_rng(0)
+
+    def acts():
+        return {"citizens": rng.integers(0, 6, (2, 4, 1)).astype(float)}
+
+    dead = np.zeros((2, 4), bool)
+    while not (dead.any(axis=1) & ~dead.all(axis=1)).any():
+        step = society.step(acts())
+        dead = (step.observation["citizens"] == 0.0).all(axis=-1)
+    twin = copy.deepcopy(society)
+    for _ in range(5):
+        same_acts = acts()
+        one, two = society.step(same_acts), twin.step(same_acts)
+        assert same([one], [two])
+        assert not one.conduct["acted"][dead].any()
+
+
+@pytest.mark.parametrize("build", [jar, pursuit, archers])
 def test_out_again_through_the_front_door(build):
-    if build is pursuit:
+    if build is not jar:
         pytest.importorskip("pygame")
 
     def env():
