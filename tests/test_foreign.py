@@ -58,6 +58,11 @@ class Jar(pettingzoo.ParallelEnv):
         return seen, taken, gone, cut, infos
 
 
+def vec_env(*stack, **options):
+    pytest.importorskip("stable_baselines3")
+    return commonweal.vec_env(*stack, **options)
+
+
 def read(observation, action, reward, info):
     return reward - info["bill"], {"taken": float(action - 5)}
 
@@ -406,6 +411,20 @@ def test_closing_closes_the_environments():
     for _ in range(2):
         society.dilemma.close()
     assert all(env.closed for env in made)
+
+
+@pytest.mark.parametrize("door", [commonweal.parallel_env, commonweal.aec_env, commonweal.gym_env, vec_env])
+def test_closing_a_door_ends_the_workers(door):
+    policies = {"policies": {"citizens": lambda *_: np.ones((1, 3, 1))}} if door is commonweal.gym_env else {}
+    dilemma = jar(workers=1)
+    env = door(dilemma, **policies)
+    env.reset()
+    (process,) = dilemma.host.processes
+    for _ in range(2):
+        env.close()
+    assert not process.is_alive()
+    env.reset()  # a closed door opens again
+    env.close()
 
 
 @pytest.mark.parametrize(

@@ -130,9 +130,10 @@ class LearnerEnv(gymnasium.Env[Any, Any]):
         return None
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the window, and what the dilemma holds."""
         if self._renderer:
             self._renderer.close()
+        self.society.dilemma.close()
 
 
 def gym_env(

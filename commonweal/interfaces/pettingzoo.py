@@ -179,9 +179,10 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type
         return None
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the window, and what the dilemma holds."""
         if self._renderer:
             self._renderer.close()
+        self.society.dilemma.close()
 
     def __repr__(self) -> str:
         return f"SocietyEnv<{self.society!r}>"

@@ -133,9 +133,10 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
         return [self._renderer.frame()] if self._renderer else []
 
     def close(self) -> None:
-        """Nothing to release but the picture."""
+        """Drop the picture, and close what the dilemma holds."""
         if self._renderer:
             self._renderer.close()
+        self.society.dilemma.close()
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
         """The attribute of this environment, once for each slot asked for."""
