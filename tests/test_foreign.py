@@ -325,6 +325,53 @@ def test_nonsense_does_not_get_in(fault, named, workers):
     society.dilemma.close()
 
 
+class Stale(Jar):
+    """Written for an older PettingZoo, or in a hurry."""
+
+    def __init__(self, slip):
+        super().__init__()
+        self.slip = slip
+
+    def reset(self, seed=None, options=None):
+        answer = super().reset(seed)
+        return answer[0] if self.slip == "no infos" else answer
+
+    def _see(self):
+        seen = super()._see()
+        return {a: value[:1] for a, value in seen.items()} if self.slip == "narrow" else seen
+
+    def step(self, actions):
+        answer = super().step(actions)
+        return answer[:4] if self.slip == "four" else answer
+
+
+@pytest.mark.parametrize(
+    ("slip", "named"),
+    [("no infos", "2 mappings by agent"), ("four", "5 mappings by agent"), ("narrow", "2 numbers")],
+)
+def test_slips_against_the_interface_are_named(slip, named):
+    def try_it():
+        play(Society(Foreign(partial(Stale, slip), read, {"taken": Conduct("sweets")}, 4)), 1)
+
+    with pytest.raises(ForeignWorldError, match=named):
+        try_it()
+
+
+def test_who_is_told_that_it_is_over_is_over():
+    """Also where an environment leaves the dead in its list of agents."""
+
+    class Crowded(Jar):
+        def step(self, actions):
+            *answer, infos = super().step(actions)
+            self.agents = list(self.possible_agents)
+            return *answer, infos
+
+    society = Society(Foreign(Crowded, read, {"taken": Conduct("sweets")}, 4))
+    assert [bool(step.truncated[0]) for step in play(society, 5)] == [False, False, False, True, False]
+    with pytest.raises(InvalidParameter, match="at most 4"):
+        play(Society(Foreign(Crowded, read, {"taken": Conduct("sweets")}, 9)), 4)
+
+
 @pytest.mark.parametrize(
     "told",
     [None, 1.0, (1.0,), (1.0, {"take": 1.0}), (1.0, {"taken": "much"}), (1.0, {"taken": np.inf})],
@@ -406,8 +453,9 @@ def test_closing_closes_the_environments():
         made.append(Faulty())
         return made[-1]
 
-    society = Society(Foreign(make, read, {"taken": Conduct("sweets")}, 4), num_worlds=3)
-    assert [env.closed for env in made] == [True, False, False, False]  # the first one told its spaces
+    society = Society(Foreign(make, read, {"taken": Conduct("sweets")}, 4), num_worlds=20)
+    play(society, 1)
+    assert [env.closed for env in made] == [True] + [False] * 20  # the first one told its spaces
     for _ in range(2):
         society.dilemma.close()
     assert all(env.closed for env in made)

@@ -62,6 +62,7 @@ class Host:
 
     def start(self, seeds: Sequence[int]) -> list[Array]:
         """Observations `(N, D)` of new worlds."""
+        self.most = max(self.most, len(seeds))
         return [self._start(seed)[1] for seed in seeds]
 
     def _start(self, seed: int) -> tuple[Any, Array]:
@@ -70,7 +71,7 @@ class Host:
         if known is None and len(self.live) >= 2 * max(self.most, 8):
             known = self.live.popitem(last=False)[1]
         env = known[0] if known else self._new()
-        observation, _ = env.reset(seed=seed)
+        observation, _ = _by_agent(env, "reset()", env.reset(seed=seed), 2)
         self.live[seed] = (env, b"")
         return env, self._flat(env, observation)
 
@@ -121,7 +122,8 @@ class Host:
 
     def _read(self, env: Any, act: Array) -> Played:
         actions = self._actions(env, act)
-        observation, reward, terminated, truncated, info = env.step(actions)
+        answer = _by_agent(env, "step()", env.step(actions), 5)
+        observation, reward, terminated, truncated, info = answer
         told = observation.keys() & reward.keys() & terminated.keys() & truncated.keys()
         if not actions.keys() <= told:
             mute = sorted(actions.keys() - told)
@@ -131,7 +133,7 @@ class Host:
             if agent in actions:
                 got = self.reader(observation[agent], actions[agent], reward[agent], info.get(agent, {}))
                 money[i], *conduct[:, i] = self._told(agent, got)
-        over = not env.agents
+        over = all(terminated.get(agent) or truncated.get(agent) for agent in env.agents)
         cut = over and not all(terminated.values()) and any(truncated.values())
         return Played(self._flat(env, observation), money, conduct, over and not cut, cut)
 
@@ -155,10 +157,20 @@ class Host:
         rows = np.zeros((len(env.possible_agents), size))
         for i, agent in enumerate(env.possible_agents):
             if agent in observation:
-                rows[i] = np.asarray(observation[agent], np.float64).ravel()
-        if np.isnan(rows).any():
-            raise ForeignWorldError(f"{env} shows its agents {rows}; allowed: no NaN")
+                seen = np.asarray(observation[agent], np.float64).ravel()
+                if len(seen) != size or np.isnan(seen).any():
+                    raise ForeignWorldError(f"{env} shows {agent} {seen}; allowed: {size} numbers, no NaN")
+                rows[i] = seen
         return rows
+
+
+def _by_agent(env: Any, call: str, answer: Any, number: int) -> tuple[Mapping[str, Any], ...]:
+    """The answer of an environment, which has `number` mappings by agent."""
+    right = isinstance(answer, tuple) and len(answer) == number
+    if not (right and all(isinstance(part, Mapping) for part in answer)):
+        allowed = f"{number} mappings by agent, as in PettingZoo's parallel API"
+        raise ForeignWorldError(f"{call} of {env} returns {answer!r}; allowed: {allowed}")
+    return tuple(answer)
 
 
 def flat_size(space: gymnasium.Space[Any]) -> int:
