@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from commonweal.envs import register_with_pettingzoo
+from commonweal.envs import register
 
 if TYPE_CHECKING:
     from commonweal import agents, benchmarks, envs, institutions, interfaces
@@ -62,4 +62,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-register_with_pettingzoo()
+register()

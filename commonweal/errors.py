@@ -42,6 +42,10 @@ class StorageError(CommonwealError, OSError):
     """Results cannot be written (read-only folder, full disk); what was written stays."""
 
 
+class ForeignWorldError(CommonwealError, RuntimeError):
+    """A foreign environment, its reader or its worker failed, or did not keep what it must."""
+
+
 class UnknownName(CommonwealError, KeyError):
     """No such dilemma, institution, learner, preset or parameter; names the nearest."""
 

@@ -111,6 +111,8 @@ class Society:
         num_worlds = fit("num_worlds", num_worlds, int)
         time_limit = fit("time_limit", time_limit, int | None)
         require(isinstance(dilemma, Dilemma), "dilemma", dilemma, "a Dilemma; commonweal.make builds one")
+        several = isinstance(institutions, Sequence) and not isinstance(institutions, str)
+        require(several, "institutions", institutions, "a list of Institutions, also of a single one")
         for inst in institutions:
             require(isinstance(inst, Institution), "institutions", inst, "a list of Institutions")
         require(num_worlds >= 1, "num_worlds", num_worlds, "at least 1")
@@ -218,6 +220,16 @@ class Society:
         if self.mask is not None:
             actions = self.columns.only_allowed(actions, self.mask)
         owned = self.columns.split(actions)
+        before = self.state, self.states
+        try:
+            turn, outcome, advance = self._hold(owned)
+        except BaseException:  # of a part that is no part of this package, or Ctrl-C: as if not called
+            self.state, self.states = before
+            raise
+        return self._conclude(turn, outcome, advance)
+
+    def _hold(self, owned: dict[str, dict[str, Array]]) -> tuple[Turn, Outcome, Bool]:
+        """Run the stages that worlds are in; also returns which worlds have played."""
         memory = self.memory
         funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
         ledger = Ledger(self.num_worlds, self.charter.num_agents, self.charter.num_citizens, funds)
@@ -238,7 +250,7 @@ class Society:
                 advance = np.ones(self.num_worlds, bool) if where is None else where
             self._settle(turn, owned, where)
             conduct = turn.conduct
-        return self._conclude(turn, outcome, advance)
+        return turn, outcome, advance
 
     def _over(self) -> bool:
         return bool((self.memory.stage < 0).any())

@@ -1,6 +1,10 @@
 """Any PettingZoo parallel environment becomes a dilemma."""
 
 import copy
+import os
+import signal
+import time
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +16,7 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 import commonweal
 from commonweal import Society, institution
 from commonweal.envs.foreign import Foreign
-from commonweal.errors import InvalidParameter, UnsupportedSpace
+from commonweal.errors import ForeignWorldError, InvalidParameter, NotExact, UnsupportedSpace
 from commonweal.spaces import Conduct
 
 
@@ -54,12 +58,27 @@ class Jar(pettingzoo.ParallelEnv):
         return seen, taken, gone, cut, infos
 
 
+def vec_env(*stack, **options):
+    pytest.importorskip("stable_baselines3")
+    return commonweal.vec_env(*stack, **options)
+
+
 def read(observation, action, reward, info):
     return reward - info["bill"], {"taken": float(action - 5)}
 
 
 def move(observation, action, reward, info):
     return reward, {"moved": float(action != 4)}
+
+
+def archers(**options):
+    """Knights and archers that zombies kill one by one."""
+
+    def acted(observation, action, reward, info):
+        return reward, {"acted": float(action < 4)}
+
+    name = "butterfly/knights_archers_zombies_v11"
+    return Foreign(name, acted, {"acted": Conduct("acts")}, **{"max_cycles": 900, **options})
 
 
 def jar(**options):
@@ -186,9 +205,30 @@ def test_one_of_pettingzoos_own():
     assert step.reward["citizens"] - step.money == pytest.approx(np.array([net] * 2))
 
 
-@pytest.mark.parametrize("build", [jar, pursuit])
+def test_the_dead_earn_nothing_and_are_found_again():
+    """The state of a world in which agents have died is its seed and its past, too."""
+    pytest.importorskip("pygame")
+    society = Society(archers(), num_worlds=2, seed=1)
+    rng = np.random.default_rng(0)
+
+    def acts():
+        return {"citizens": rng.integers(0, 6, (2, 4, 1)).astype(float)}
+
+    dead = np.zeros((2, 4), bool)
+    while not (dead.any(axis=1) & ~dead.all(axis=1)).any():
+        step = society.step(acts())
+        dead = (step.observation["citizens"] == 0.0).all(axis=-1)
+    twin = copy.deepcopy(society)
+    for _ in range(5):
+        same_acts = acts()
+        one, two = society.step(same_acts), twin.step(same_acts)
+        assert same([one], [two])
+        assert not one.conduct["acted"][dead].any()
+
+
+@pytest.mark.parametrize("build", [jar, pursuit, archers])
 def test_out_again_through_the_front_door(build):
-    if build is pursuit:
+    if build is not jar:
         pytest.importorskip("pygame")
 
     def env():
@@ -196,3 +236,309 @@ def test_out_again_through_the_front_door(build):
 
     parallel_api_test(env(), num_cycles=20)
     parallel_seed_test(env, num_cycles=20)
+
+
+# ---------------------------------------------------------------- worlds that misbehave
+
+
+class Faulty(Jar):
+    """Jar with one fault, at the second step."""
+
+    def __init__(self, fault="", steps=4):
+        super().__init__(steps)
+        self.fault, self.closed = fault, False
+
+    def step(self, actions):
+        seen, taken, gone, cut, infos = super().step(actions)
+        if self.time == 2:
+            if self.fault == "nan":
+                taken["eater_0"] = float("nan")
+            if self.fault == "blind":
+                seen["eater_1"][0] = np.nan
+            if self.fault == "mute":
+                del seen["eater_1"]
+            if self.fault == "crash":
+                raise Unpicklable("a sweet", "got stuck")
+            if self.fault == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+        return seen, taken, gone, cut, infos
+
+    def close(self):
+        self.closed = True
+
+
+class Unpicklable(Exception):
+    def __init__(self, what, why):
+        super().__init__(f"{what} {why}")
+
+
+class Revolving(Jar):
+    """Eater 2 comes in at the second step; eater 0 leaves after the third."""
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed)
+        self.agents = self.possible_agents[:2]
+        return self._see(), {a: {} for a in self.agents}
+
+    def step(self, actions):
+        self.time += 1
+        acting, over = list(self.agents), self.time == self.steps
+        gone = {a: over or (a == "eater_0" and self.time == 3) for a in acting}
+        if self.time == 1:
+            self.agents = list(self.possible_agents)
+        seen = self._see()
+        self.agents = [a for a in self.agents if not gone.get(a)]
+        infos = {a: {"bill": 0.5} for a in acting}
+        return seen, {a: float(actions[a] - 5) for a in acting}, gone, dict.fromkeys(gone, False), infos
+
+
+class Sleeper(Jar):
+    """Takes half a second a step."""
+
+    def step(self, actions):
+        time.sleep(0.5)
+        return super().step(actions)
+
+
+class Whimsical(Jar):
+    """Draws from numbers that `reset(seed)` does not govern."""
+
+    def step(self, actions):
+        self.jar += np.random.normal()
+        return super().step(actions)
+
+
+def faulty(fault, **options):
+    conduct = {"taken": Conduct("sweets")}
+    return Foreign(partial(Faulty, fault), read, conduct, **{"max_cycles": 4, **options})
+
+
+@pytest.mark.parametrize(("fault", "named"), [("nan", "nan"), ("blind", "nan"), ("mute", "eater_1")])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nonsense_does_not_get_in(fault, named, workers):
+    society = Society(faulty(fault, workers=workers), num_worlds=2)
+    play(society, 1)
+    before = society.get_state()
+    with pytest.raises(ForeignWorldError, match=named):
+        play(society, 1)
+    assert all(np.array_equal(array, before[name]) for name, array in society.get_state().items())
+    society.dilemma.close()
+
+
+class Stale(Jar):
+    """Written for an older PettingZoo, or in a hurry."""
+
+    def __init__(self, slip):
+        super().__init__()
+        self.slip = slip
+
+    def reset(self, seed=None, options=None):
+        answer = super().reset(seed)
+        return answer[0] if self.slip == "no infos" else answer
+
+    def _see(self):
+        seen = super()._see()
+        return {a: value[:1] for a, value in seen.items()} if self.slip == "narrow" else seen
+
+    def step(self, actions):
+        answer = super().step(actions)
+        return answer[:4] if self.slip == "four" else answer
+
+
+@pytest.mark.parametrize(
+    ("slip", "named"),
+    [("no infos", "2 mappings by agent"), ("four", "5 mappings by agent"), ("narrow", "2 numbers")],
+)
+def test_slips_against_the_interface_are_named(slip, named):
+    def try_it():
+        play(Society(Foreign(partial(Stale, slip), read, {"taken": Conduct("sweets")}, 4)), 1)
+
+    with pytest.raises(ForeignWorldError, match=named):
+        try_it()
+
+
+def test_who_is_told_that_it_is_over_is_over():
+    """Also where an environment leaves the dead in its list of agents."""
+
+    class Crowded(Jar):
+        def step(self, actions):
+            *answer, infos = super().step(actions)
+            self.agents = list(self.possible_agents)
+            return *answer, infos
+
+    society = Society(Foreign(Crowded, read, {"taken": Conduct("sweets")}, 4))
+    assert [bool(step.truncated[0]) for step in play(society, 5)] == [False, False, False, True, False]
+    with pytest.raises(InvalidParameter, match="at most 4"):
+        play(Society(Foreign(Crowded, read, {"taken": Conduct("sweets")}, 9)), 4)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, 1.0, (1.0,), (1.0, {"take": 1.0}), (1.0, {"taken": "much"}), (1.0, {"taken": np.inf})],
+)
+def test_a_reader_says_money_and_each_conduct(told):
+    society = Society(Foreign(Jar, lambda *_: told, {"taken": Conduct("sweets")}, 4))
+    with pytest.raises(ForeignWorldError, match=r"allowed: its money and a mapping of \['taken'\]"):
+        play(society, 1)
+
+
+def test_agents_come_and_go():
+    society = Society(Foreign(Revolving, read, {"taken": Conduct("sweets")}, 9))
+    ones = {"citizens": np.ones((1, 3, 1))}
+    steps = [society.step(ones) for _ in range(4)]
+    there = [[1, 1, 0], [1, 1, 1], [1, 1, 1], [0, 1, 1]]
+    assert [step.money[0].tolist() for step in steps] == (0.5 * np.array(there)).tolist()
+    assert [step.conduct["taken"][0].tolist() for step in steps] == there
+    assert [bool(step.terminated[0]) for step in steps] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("fault", ["crash", "killed"])
+def test_a_worker_that_fails_says_why(fault):
+    society = Society(faulty(fault, workers=2), num_worlds=5)
+    play(society, 1)
+    with pytest.raises(
+        ForeignWorldError, match={"crash": "a sweet got stuck", "killed": "exit code -9"}[fault]
+    ):
+        play(society, 1)
+    assert not society.dilemma.host.processes
+
+
+def test_a_killed_worker_changes_nothing_but_time():
+    here, there = Society(jar(), num_worlds=5, seed=3), Society(jar(workers=2), num_worlds=5, seed=3)
+    assert same(play(here, 2), play(there, 2))
+    os.kill(there.dilemma.host.processes[0].pid, signal.SIGKILL)
+    with pytest.raises(ForeignWorldError, match="exit code -9"):
+        play(there, 1, seed=9)
+    assert same(play(here, 6, seed=1), play(there, 6, seed=1))
+    for _ in range(2):
+        there.dilemma.close()
+    assert same(play(here, 3, seed=2), play(there, 3, seed=2))
+    there.dilemma.close()
+
+
+def test_an_interrupted_play_leaves_no_answer_behind():
+    """What a worker answers after Ctrl-C must not be taken for the answer to the next play."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    conduct = {"taken": Conduct("sweets")}
+    here, there = Society(jar(), seed=3), Society(Foreign(Sleeper, read, conduct, 4, workers=1), seed=3)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            there.step({"citizens": np.full((1, 3, 1), 2.0)})
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert same(play(here, 2), play(there, 2))
+    there.dilemma.close()
+
+
+def test_worlds_that_cannot_repeat_themselves_are_found_out():
+    society = Society(Foreign(Whimsical, read, {"taken": Conduct("sweets")}, 4), num_worlds=2)
+    play(society, 2)
+    twin = copy.deepcopy(society)
+    with pytest.raises(ForeignWorldError, match="does not repeat itself"):
+        play(twin, 1)
+    one = Jar()
+    with pytest.raises(ForeignWorldError, match="a new one at each call"):
+        Society(Foreign(lambda: one, read, {"taken": Conduct("sweets")}, 4), num_worlds=2)
+
+
+def test_closing_closes_the_environments():
+    made = []
+
+    def make():
+        made.append(Faulty())
+        return made[-1]
+
+    society = Society(Foreign(make, read, {"taken": Conduct("sweets")}, 4), num_worlds=20)
+    play(society, 1)
+    assert [env.closed for env in made] == [True] + [False] * 20  # the first one told its spaces
+    for _ in range(2):
+        society.dilemma.close()
+    assert all(env.closed for env in made)
+
+
+@pytest.mark.parametrize("door", [commonweal.parallel_env, commonweal.aec_env, commonweal.gym_env, vec_env])
+def test_closing_a_door_ends_the_workers(door):
+    policies = {"policies": {"citizens": lambda *_: np.ones((1, 3, 1))}} if door is commonweal.gym_env else {}
+    dilemma = jar(workers=1)
+    env = door(dilemma, **policies)
+    env.reset()
+    (process,) = dilemma.host.processes
+    for _ in range(2):
+        env.close()
+    assert not process.is_alive()
+    env.reset()  # a closed door opens again
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "allowed"),
+    [
+        ({"make": Jar()}, "a function, or an id"),
+        ({"make": dict}, "ParallelEnv"),
+        ({"make": lambda: pettingzoo.utils.parallel_to_aec(Jar())}, "aec_to_parallel"),
+        ({"reader": "read"}, "a function"),
+        ({"conduct": {"taken": "sweets"}}, "Conduct"),
+        ({"conduct": ["taken"]}, "Conduct"),
+        ({"conduct": {"taken": Conduct("sweets", limitable=True)}}, "neither limitable nor dyadic"),
+        ({"conduct": {"taken": Conduct("sweets", dyadic=True)}}, "neither limitable nor dyadic"),
+        ({"max_cycles": 0}, "from 1"),
+        ({"workers": -1}, "from 0"),
+    ],
+)
+def test_what_a_user_may_get_wrong_has_a_name(wrong, allowed):
+    right = {"make": Jar, "reader": read, "conduct": {"taken": Conduct("sweets")}, "max_cycles": 4}
+    with pytest.raises(InvalidParameter, match=allowed):
+        Foreign(**{**right, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("space", "column", "acted"),
+    [
+        (spaces.Discrete(3, start=5), 2.0, 7),
+        (spaces.MultiDiscrete([3], start=[5]), 2.0, [7]),
+        (spaces.Box(-1.0, 1.0, (1,)), -0.5, [-0.5]),
+    ],
+)
+def test_actions_arrive_as_the_environment_means_them(space, column, acted):
+    class Strict(Jar):
+        def action_space(self, agent):
+            return space
+
+        def step(self, actions):
+            assert all(space.contains(action) for action in actions.values())
+            assert list(actions.values()) == [acted] * 3
+            return super().step(dict.fromkeys(actions, 5))
+
+    def tell(observation, action, reward, info):
+        return 0.0, {}
+
+    society = Society(Foreign(Strict, tell, {}, 4))
+    society.step({"citizens": np.full((1, 3, 1), column)})
+
+
+def test_a_learner_of_a_foreign_world_can_be_saved(tmp_path):
+    pytest.importorskip("torch")
+    from commonweal.agents.ppo import PPO, PPOConfig
+
+    learner = PPO(Society(jar(), num_worlds=4), PPOConfig(), replicates=1, seed=1)
+    learner.train(64)
+    learner.save(tmp_path / "jar.pt")
+    again = PPO.resume(tmp_path / "jar.pt", Society(jar(), num_worlds=4))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(learner.society.get_state().values(), again.society.get_state().values(), strict=True)
+    )
+    for one in (learner, again):
+        one.train(64)
+    seen = learner.society.observation
+    assert np.array_equal(learner.value(seen)["citizens"], again.value(seen)["citizens"])
+
+
+def test_there_are_no_references():
+    with pytest.raises(NotExact, match="laissez-faire"):
+        jar().references()

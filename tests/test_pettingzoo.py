@@ -11,6 +11,7 @@ import pytest
 from gymnasium import spaces
 from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, render_test, seed_test
 from pettingzoo.test.state_test import state_test
+from pettingzoo.utils import wrappers
 
 import commonweal
 from commonweal import envs, institution, make, parallel_env
@@ -323,3 +324,32 @@ def test_pictures_of_every_dilemma_change_with_the_world(dilemma):
     env.close()
     assert first.shape == second.shape
     assert (first != second).any()
+
+
+WRAPPED = {
+    "parallel": wrappers.BaseParallelWrapper,
+    "episodes": lambda env: wrappers.MultiEpisodeParallelEnv(env, num_episodes=1),
+    "turns and back": lambda env: pettingzoo.utils.aec_to_parallel(
+        wrappers.OrderEnforcingWrapper(pettingzoo.utils.parallel_to_aec(env))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+@pytest.mark.parametrize("stack", [[], [{"id": "peer-sanctions", "stage": "respond"}], [TAX, "inspection"]])
+def test_wrappers_of_pettingzoo_change_nothing(name, stack):
+    dilemma = "double_auction-v0" if TAX in stack else "fishery-v0"
+    plain = parallel_env(dilemma, stack, time_limit=3)
+    wrapped = WRAPPED[name](parallel_env(dilemma, stack, time_limit=3))
+    first, _ = plain.reset(seed=2)
+    second, _ = wrapped.reset(seed=2)
+    steps = 0
+    while plain.agents:
+        for agent in first:
+            assert np.array_equal(first[agent], second[agent])
+        acts = {agent: plain.action_space(agent).sample() for agent in plain.agents}
+        (first, *one, _), (second, *two, _) = plain.step(acts), wrapped.step(acts)
+        assert one == two
+        steps += 1
+    assert not wrapped.agents
+    assert steps == (6 if len(stack) == 1 else 3)

@@ -228,6 +228,34 @@ def test_bad_actions_change_nothing(actions, message):
     assert all(np.array_equal(before[k], v) for k, v in society.get_state().items())
 
 
+def test_a_part_that_fails_in_the_middle_of_a_step_changes_nothing():
+    class Fault(Exception):
+        pass
+
+    @dataclass(frozen=True, eq=False, repr=False)
+    class Faulty(Institution):
+        id: ClassVar[str] = "faulty"
+        fails: ClassVar[bool] = False
+
+        def settle(self, state, turn):
+            if self.fails:
+                raise Fault
+            return state
+
+    stack = [institution("taxation", base="extraction", name="tax"), institution("vote", on="tax.rate")]
+    society = Society(make("fishery-v0"), [*stack, Faulty()], num_worlds=2)
+    play(society, 5)
+    for seed in range(2):  # in the middle of a vote, and of a play
+        before = society.get_state()
+        Faulty.fails = True
+        with pytest.raises(Fault):
+            play(society, 1, seed=seed)
+        after = society.get_state()
+        assert all(np.array_equal(before[name], after[name]) for name in before)
+        Faulty.fails = False
+        play(society, 1)
+
+
 def test_unfit_stacks_are_refused_with_the_reason():
     fishery = make("fishery-v0")
     with pytest.raises(IncompatibleInstitution, match="needs the conduct 'pollution'"):
@@ -293,6 +321,12 @@ def test_names_that_would_hide_others_are_refused(part, says):
 def test_bad_options_are_named(options):
     with pytest.raises(InvalidParameter, match=f"{next(iter(options))}.*allowed: "):
         Society(make("fishery-v0"), **options)
+
+
+@pytest.mark.parametrize("institutions", [SANCTIONS, "peer-sanctions", None, {SANCTIONS}])
+def test_institutions_come_in_a_list(institutions):
+    with pytest.raises(InvalidParameter, match=r"institutions.*allowed: a list"):
+        Society(make("fishery-v0"), institutions)
 
 
 def test_too_many_or_too_few_worlds_and_unknown_groups_are_refused():

@@ -175,7 +175,12 @@ class PopulationPolicies:
     def __init__(self, actors: dict[str, Actors], deterministic: bool, seeds: NDArray[np.uint64]) -> None:
         self.actors = actors
         self.deterministic = deterministic
-        self._streams = Streams(seeds, owner=ACTING)
+        self._seeds = seeds
+        self.reseed(0)
+
+    def reseed(self, seed: int) -> None:
+        """Start the sampling anew, from the replicates' own seeds and this one."""
+        self._streams = Streams(self._seeds ^ np.uint64(seed), owner=ACTING)
         self._clock = 0
 
     @torch.no_grad()

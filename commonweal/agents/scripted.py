@@ -30,8 +30,16 @@ class Scripted:
 
     def __init__(self, society: Society, rule: Rule, seed: int = 0) -> None:
         self.groups, self.rule, self.seed = society.groups, rule, seed
-        self._clock = 0
+        self._restart(seed)
+
+    def _restart(self, seed: int) -> None:
+        self._drawn_from, self._clock = seed, 0
         self._rng = Streams(world_seeds(seed, 1), SCRIPTED)
+
+    def reseed(self, seed: int) -> None:
+        """Start the rule's random numbers anew, from its own seed and this one."""
+        mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1, np.uint64)[0]
+        self._restart(int(mixed >> np.uint64(1)))
 
     def act(
         self,
@@ -42,7 +50,7 @@ class Scripted:
         self._clock += 1
         worlds = len(next(iter(observation.values())))
         if worlds != self._rng.num_worlds:
-            self._rng = Streams(world_seeds(self.seed, worlds), SCRIPTED)
+            self._rng = Streams(world_seeds(self._drawn_from, worlds), SCRIPTED)
         actions = {}
         for phase, (name, group) in enumerate(self.groups.items()):
             array = np.array(np.broadcast_to(group.null, (worlds, group.size, len(group.actions))))

@@ -40,11 +40,22 @@ for _dilemma in DILEMMAS:
     globals()[_module.__name__.rpartition(".")[2]] = _module
 
 
-def register_with_pettingzoo() -> None:
-    """Make `pettingzoo.make("parallel", "commonweal/fishery-v0")` work; `import commonweal` calls it."""
+def register() -> None:
+    """Enter every dilemma in PettingZoo's and Gymnasium's registries; `import commonweal` calls it.
+
+    `pettingzoo.make("parallel", "commonweal/fishery-v0")` takes what `commonweal.parallel_env` takes,
+    `gymnasium.make("commonweal/fishery-v0", policies=...)` what `commonweal.gym_env` takes.
+    """
+    import gymnasium
     from pettingzoo.env_registry import registration
 
     for dilemma in DILEMMAS:
+        if f"commonweal/{dilemma}" not in gymnasium.registry:
+            gymnasium.register(
+                f"commonweal/{dilemma}",
+                "commonweal.interfaces.gymnasium:gym_env",
+                kwargs={"dilemma": dilemma},
+            )
         module = f"{__name__}.{dilemma.replace('-v', '_v')}"
         for kind, table, function in (
             ("parallel", registration.parallel_registry, "parallel_env"),

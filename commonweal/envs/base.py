@@ -107,6 +107,9 @@ class Dilemma(Parameters):
         """Selfish equilibrium, planner and other yardsticks."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Release what is held outside of this object: nothing by default; the doors call it."""
+
     @classmethod
     def theory(cls) -> Iterable[Check]:
         """Published or derived numbers beside what this code computes; `commonweal verify` prints them."""

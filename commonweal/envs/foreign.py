@@ -8,10 +8,10 @@ The user says how to read money and conduct from what an agent saw, did and got:
     pursuit = Foreign("sisl/pursuit_v5", read, {"moved": Conduct("steps")}, max_cycles=50)
     society = Society(pursuit, [Taxation(base="moved", rate=0.01)], num_worlds=8)
 
-All agents must have the same spaces. An agent that leaves before the others earns and does nothing
-from then on. The environment must repeat itself when reset with the same seed and given the same
-acts: the state of a foreign world is its seed and its past. It is not registered and not rebuilt
-from JSON, since that would let a file name code to run.
+All agents must have the same spaces. An agent that comes in later or leaves earlier than the others
+earns, does and sees nothing while it is away. The environment must repeat itself when reset with
+the same seed and given the same acts: the state of a foreign world is its seed and its past. It is
+not registered and not rebuilt from JSON, since that would let a file name code to run.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
+import pettingzoo
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.envs.hosting import Host, Reader, Workers, flat_size
-from commonweal.errors import InvalidParameter, UnsupportedSpace, require
+from commonweal.errors import InvalidParameter, NotExact, UnsupportedSpace, require
 from commonweal.parameters import check
 from commonweal.random import Streams
+from commonweal.references import References
 from commonweal.spaces import Action, Bounds, Choice, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
@@ -81,12 +83,18 @@ class Foreign(Dilemma):
         """Build one environment and read its spaces.
 
         Raises:
+            InvalidParameter: `make` gives no parallel environment, or a conduct is one that nobody
+                outside can bound or tell targets of.
             UnsupportedSpace: agents differ, or a space is none of those that columns can hold.
         """
         check("Foreign.max_cycles", self.max_cycles, 1, np.inf)
         check("Foreign.discount", self.discount, 0.0, 1.0)
         check("Foreign.workers", self.workers, 0, 256)
+        self._check_parts()
         env = _maker(self.make)()
+        parallel = isinstance(env, pettingzoo.ParallelEnv) and bool(env.possible_agents)
+        allowed = "what gives a PettingZoo ParallelEnv with agents (an AECEnv: through aec_to_parallel)"
+        require(parallel, "Foreign.make", self.make, allowed)
         agents = list(env.possible_agents)
         spaces = [(env.observation_space(agent), env.action_space(agent)) for agent in agents]
         if any(pair != spaces[0] for pair in spaces):
@@ -96,6 +104,15 @@ class Foreign(Dilemma):
         object.__setattr__(self, "_host", None)
         flat_size(spaces[0][0])
         object.__setattr__(self, "_columns", _columns(spaces[0][1]))
+        env.close()
+
+    def _check_parts(self) -> None:
+        callable_or_id = callable(self.make) or isinstance(self.make, str)
+        require(callable_or_id, "Foreign.make", self.make, "a function, or an id in PettingZoo's registry")
+        require(callable(self.reader), "Foreign.reader", self.reader, "a function")
+        plain = isinstance(self.conduct, Mapping) and all(map(_is_plain, self.conduct.values()))
+        allowed = "by name, a Conduct(unit) that is neither limitable nor dyadic and done in play"
+        require(plain, "Foreign.conduct", self.conduct, allowed)
 
     @property
     def conducts(self) -> Mapping[str, Conduct]:  # type: ignore[override]
@@ -119,6 +136,16 @@ class Foreign(Dilemma):
                 host = Host(make, self.reader, list(self.conduct))
             object.__setattr__(self, "_host", host)
         return self._host  # type: ignore[attr-defined, no-any-return]
+
+    def close(self) -> None:
+        """Close the environments; a world that is played on starts again and repeats its past."""
+        self.host.close()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters as plain JSON values, functions by their names: to be read, not rebuilt."""
+        conduct = {name: one.unit for name, one in self.conduct.items()}
+        names = {"make": _name(self.make), "reader": _name(self.reader), "conduct": conduct}
+        return super().to_dict() | names
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy starts environments of its own and finds its worlds again by their past.
@@ -154,14 +181,17 @@ class Foreign(Dilemma):
         plays = state.plays[:, 0]
         require(
             bool((plays < self.time_limit).all()),
-            "a society's time_limit",
-            "longer",
-            f"at most {self.time_limit}, the dilemma's",
+            "time_limit of a society",
+            f"above {self.time_limit}",
+            f"at most {self.time_limit}, Foreign.max_cycles",
         )
         acts = np.array(state.acts)
         acts[np.arange(len(acts)), plays] = np.stack([play[a.name] for a in self.actions()], axis=-1)
         played = self.host.play(
-            [(int(s), a[: t + 1]) for s, a, t in zip(state.seed[:, 0], acts, plays, strict=True)]
+            [
+                (int(seed), past[: t + 1], seen)
+                for seed, past, seen, t in zip(state.seed[:, 0], acts, state.observation, plays, strict=True)
+            ]
         )
         for one, t in zip(played, plays, strict=True):
             if one.truncated and t + 1 < self.time_limit:
@@ -181,6 +211,14 @@ class Foreign(Dilemma):
         """What the environment showed."""
         return {"observation": state.observation}
 
+    def references(self) -> References:
+        """There are none.
+
+        Raises:
+            NotExact: always.
+        """
+        raise NotExact("a foreign world has no exact references; compare with its trained laissez-faire")
+
     def limit(self, state: ForeignState, play: Play, bounds: Bounds) -> Play:
         """No foreign conduct is limitable."""
         return play
@@ -189,9 +227,17 @@ class Foreign(Dilemma):
 def _maker(make: Callable[[], Any] | str) -> Callable[[], Any]:
     if callable(make):
         return make
-    import pettingzoo
-
     return partial(pettingzoo.make, "parallel", make)
+
+
+def _is_plain(conduct: object) -> bool:
+    return isinstance(conduct, Conduct) and conduct == Conduct(conduct.unit, oracle=conduct.oracle)
+
+
+def _name(make: Callable[..., Any] | str) -> str:
+    if isinstance(make, str) or not hasattr(make, "__qualname__"):
+        return str(make)
+    return f"{make.__module__}:{make.__qualname__}"
 
 
 def _columns(space: gymnasium.Space[Any]) -> list[Action]:
@@ -199,10 +245,10 @@ def _columns(space: gymnasium.Space[Any]) -> list[Action]:
         return [Action("action", _choice(int(space.n)))]
     if isinstance(space, gymnasium.spaces.MultiDiscrete) and space.shape and len(space.shape) == 1:
         return [Action(f"action_{i}", _choice(int(n))) for i, n in enumerate(space.nvec)]
-    if isinstance(space, gymnasium.spaces.Box) and space.is_bounded():
+    if isinstance(space, gymnasium.spaces.Box) and space.is_bounded() and space.dtype.kind == "f":
         ranges = zip(space.low.ravel().tolist(), space.high.ravel().tolist(), strict=True)
         return [Action(f"action_{i}", Real(low, high)) for i, (low, high) in enumerate(ranges)]
-    raise UnsupportedSpace(f"actions are {space}; allowed: Discrete, MultiDiscrete, bounded Box")
+    raise UnsupportedSpace(f"actions are {space}; allowed: Discrete, MultiDiscrete, bounded float Box")
 
 
 def _choice(options: int) -> Choice:

@@ -8,7 +8,11 @@ worlds played) is replaced by starting again from the seed and repeating the act
 
 from __future__ import annotations
 
+import math
 import multiprocessing
+import pickle
+import signal
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +23,14 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import InvalidParameter, UnsupportedSpace
+from commonweal.errors import ForeignWorldError, InvalidParameter, UnsupportedSpace
 
+# Seconds that a worker has to end by itself.
+PATIENCE = 5.0
 Array = NDArray[np.float64]
 Past = NDArray[np.float64]
+# A world's seed, its acts `(plays, N, C)`, the last one new, and what was seen before it, `(N, D)`.
+World = tuple[int, Past, Array]
 # Observation, action, reward and info of one agent -> its money, and its conduct by name.
 Reader = Callable[[Any, Any, float, Mapping[str, Any]], tuple[float, Mapping[str, float]]]
 
@@ -54,6 +62,7 @@ class Host:
 
     def start(self, seeds: Sequence[int]) -> list[Array]:
         """Observations `(N, D)` of new worlds."""
+        self.most = max(self.most, len(seeds))
         return [self._start(seed)[1] for seed in seeds]
 
     def _start(self, seed: int) -> tuple[Any, Array]:
@@ -61,25 +70,51 @@ class Host:
         known = self.live.pop(seed, None)
         if known is None and len(self.live) >= 2 * max(self.most, 8):
             known = self.live.popitem(last=False)[1]
-        env = known[0] if known else self.make()
-        observation, _ = env.reset(seed=seed)
+        env = known[0] if known else self._new()
+        observation, _ = _by_agent(env, "reset()", env.reset(seed=seed), 2)
         self.live[seed] = (env, b"")
         return env, self._flat(env, observation)
 
-    def play(self, worlds: Sequence[tuple[int, Past]]) -> list[Played]:
-        """One play in each world `(seed, acts (plays, N, C))`, the last row of acts being new."""
-        self.most = max(self.most, len(worlds))
-        return [self._play(seed, acts) for seed, acts in worlds]
+    def _new(self) -> Any:
+        env = self.make()
+        if any(env is other for other, _ in self.live.values()):
+            raise ForeignWorldError(f"{self.make!r} gives {env} twice; allowed: a new one at each call")
+        return env
 
-    def _play(self, seed: int, acts: Past) -> Played:
+    def play(self, worlds: Sequence[World]) -> list[Played]:
+        """One play in each world.
+
+        Raises:
+            ForeignWorldError: NaN or nonsense from the environment or the reader, or an environment
+                that did not repeat itself.
+        """
+        self.most = max(self.most, len(worlds))
+        return [self._play(*world) for world in worlds]
+
+    def _play(self, seed: int, acts: Past, seen: Array) -> Played:
         env, past = self.live.get(seed, (None, b""))
         if env is None or past != acts[:-1].tobytes():
-            env, _ = self._start(seed)
-            for act in acts[:-1]:
-                env.step(self._actions(env, act))
+            env = self._again(seed, acts[:-1], seen)
         self.live[seed] = (env, acts.tobytes())
         self.live.move_to_end(seed)
         return self._read(env, acts[-1])
+
+    def _again(self, seed: int, acts: Past, seen: Array) -> Any:
+        """An environment with this past, in which the agents see what they saw then."""
+        env, observed = self._start(seed)
+        for act in acts:
+            observed = self._flat(env, env.step(self._actions(env, act))[0])
+        if not np.array_equal(observed, seen):
+            raise ForeignWorldError(
+                f"{env} does not repeat itself when reset with seed {seed} and given the same "
+                f"{len(acts)} acts; allowed: all randomness from the seed of reset()"
+            )
+        return env
+
+    def close(self) -> None:
+        """Close the environments."""
+        while self.live:
+            self.live.popitem()[1][0].close()
 
     def _actions(self, env: Any, act: Array) -> dict[str, Any]:
         places = {agent: i for i, agent in enumerate(env.possible_agents)}
@@ -87,16 +122,34 @@ class Host:
 
     def _read(self, env: Any, act: Array) -> Played:
         actions = self._actions(env, act)
-        observation, reward, terminated, truncated, info = env.step(actions)
+        answer = _by_agent(env, "step()", env.step(actions), 5)
+        observation, reward, terminated, truncated, info = answer
+        told = observation.keys() & reward.keys() & terminated.keys() & truncated.keys()
+        if not actions.keys() <= told:
+            mute = sorted(actions.keys() - told)
+            raise ForeignWorldError(f"{env} tells {mute} nothing of their step; allowed: all who acted")
         money, conduct = np.zeros(len(act)), np.zeros((len(self.conducts), len(act)))
         for i, agent in enumerate(env.possible_agents):
             if agent in actions:
                 got = self.reader(observation[agent], actions[agent], reward[agent], info.get(agent, {}))
-                money[i] = got[0]
-                conduct[:, i] = [got[1][name] for name in self.conducts]
-        over = not env.agents
+                money[i], *conduct[:, i] = self._told(agent, got)
+        over = all(terminated.get(agent) or truncated.get(agent) for agent in env.agents)
         cut = over and not all(terminated.values()) and any(truncated.values())
         return Played(self._flat(env, observation), money, conduct, over and not cut, cut)
+
+    def _told(self, agent: str, got: Any) -> list[float]:
+        """Money and conducts, in order."""
+        try:
+            money, done = got
+            told = [float(money), *(float(done[name]) for name in self.conducts)]
+        except (TypeError, ValueError, LookupError):
+            told = [math.nan]
+        if not all(map(math.isfinite, told)):
+            raise ForeignWorldError(
+                f"the reader says {got!r} of {agent}; allowed: its money and a mapping of "
+                f"{self.conducts}, finite numbers"
+            )
+        return told
 
     def _flat(self, env: Any, observation: Mapping[str, Any]) -> Array:
         """`(N, D)`; zeros for agents that are gone."""
@@ -104,8 +157,20 @@ class Host:
         rows = np.zeros((len(env.possible_agents), size))
         for i, agent in enumerate(env.possible_agents):
             if agent in observation:
-                rows[i] = np.asarray(observation[agent], np.float64).ravel()
+                seen = np.asarray(observation[agent], np.float64).ravel()
+                if len(seen) != size or np.isnan(seen).any():
+                    raise ForeignWorldError(f"{env} shows {agent} {seen}; allowed: {size} numbers, no NaN")
+                rows[i] = seen
         return rows
+
+
+def _by_agent(env: Any, call: str, answer: Any, number: int) -> tuple[Mapping[str, Any], ...]:
+    """The answer of an environment, which has `number` mappings by agent."""
+    right = isinstance(answer, tuple) and len(answer) == number
+    if not (right and all(isinstance(part, Mapping) for part in answer)):
+        allowed = f"{number} mappings by agent, as in PettingZoo's parallel API"
+        raise ForeignWorldError(f"{call} of {env} returns {answer!r}; allowed: {allowed}")
+    return tuple(answer)
 
 
 def flat_size(space: gymnasium.Space[Any]) -> int:
@@ -122,73 +187,97 @@ def as_action(space: gymnasium.Space[Any], act: Array) -> Any:
     if isinstance(space, gymnasium.spaces.Discrete):
         return int(act[0]) + int(space.start)
     if isinstance(space, gymnasium.spaces.MultiDiscrete):
-        return act.astype(space.dtype)
+        return act.astype(space.dtype) + space.start
     return act.reshape(space.shape).astype(space.dtype)
 
 
 class Workers:
-    """`Host`s in worker processes; a world always goes to the same one."""
+    """`Host`s in worker processes; a world always goes to the same one.
+
+    They are started when first asked. A failure ends them all, since an answer left in a pipe would be
+    taken for the next one; worlds are found again by their past, so the next play starts afresh.
+    """
 
     def __init__(self, num: int, make: Callable[[], Any], reader: Reader, conducts: Sequence[str]) -> None:
-        context = multiprocessing.get_context("spawn")
+        self.num, self.hosted = num, (make, reader, list(conducts))
         self.pipes: list[Connection] = []
         self.processes: list[Any] = []
-        for _ in range(num):
+
+    def start(self, seeds: Sequence[int]) -> list[Array]:
+        """As `Host.start`."""
+        return self._ask("start", seeds, [seed % self.num for seed in seeds])
+
+    def play(self, worlds: Sequence[World]) -> list[Played]:
+        """As `Host.play`."""
+        return self._ask("play", worlds, [world[0] % self.num for world in worlds])
+
+    def _ask(self, method: str, items: Sequence[Any], homes: list[int]) -> list[Any]:
+        parts = {w: [i for i, home in enumerate(homes) if home == w] for w in sorted(set(homes))}
+        answers: list[Any] = [None] * len(items)
+        try:
+            if not self.pipes:
+                self._launch()
+            for worker, part in parts.items():
+                self._talk(worker, "send", (method, [items[i] for i in part]))
+            for worker, part in parts.items():
+                answer = self._talk(worker, "recv")
+                if isinstance(answer, str):
+                    raise ForeignWorldError(f"in worker {worker}:\n{answer}")
+                for i, one in zip(part, answer, strict=True):
+                    answers[i] = one
+        except BaseException:
+            self.close()
+            raise
+        return answers
+
+    def _launch(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        for _ in range(self.num):
             near, far = context.Pipe()
-            process = context.Process(target=_serve, args=(far, make, reader, list(conducts)), daemon=True)
+            self.pipes.append(near)
+            process = context.Process(target=_serve, args=(far, *self.hosted), daemon=True)
             try:
                 process.start()
-            except (AttributeError, TypeError) as error:
+            except (AttributeError, TypeError, pickle.PicklingError) as error:
+                make, reader, _ = self.hosted
                 raise InvalidParameter(
                     f"workers cannot take {reader!r} or {make!r} ({error}); allowed: functions of a module"
                 ) from error
             far.close()
-            self.pipes.append(near)
             self.processes.append(process)
 
-    def start(self, seeds: Sequence[int]) -> list[Array]:
-        """As `Host.start`."""
-        return self._ask("start", seeds, [seed % len(self.pipes) for seed in seeds])
-
-    def play(self, worlds: Sequence[tuple[int, Past]]) -> list[Played]:
-        """As `Host.play`."""
-        return self._ask("play", worlds, [seed % len(self.pipes) for seed, _ in worlds])
-
-    def _ask(self, method: str, items: Sequence[Any], homes: list[int]) -> list[Any]:
-        parts = [[i for i, home in enumerate(homes) if home == w] for w in range(len(self.pipes))]
-        for pipe, part in zip(self.pipes, parts, strict=True):
-            if part:
-                pipe.send((method, [items[i] for i in part]))
-        answers: list[Any] = [None] * len(items)
-        problem: BaseException | None = None
-        for pipe, part in zip(self.pipes, parts, strict=True):
-            if part:
-                answer = pipe.recv()
-                if isinstance(answer, BaseException):
-                    problem = answer
-                    continue
-                for i, one in zip(part, answer, strict=True):
-                    answers[i] = one
-        if problem is not None:
-            raise problem
-        return answers
+    def _talk(self, worker: int, verb: str, *message: Any) -> Any:
+        try:
+            return getattr(self.pipes[worker], verb)(*message)
+        except (EOFError, OSError) as error:
+            process = self.processes[worker]
+            process.join(timeout=PATIENCE)
+            raise ForeignWorldError(
+                f"worker {worker} has ended with exit code {process.exitcode}; what it wrote to stderr says "
+                "why (-9: killed; 1 at the start: the script lacks `if __name__ == '__main__':`)"
+            ) from error
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, by force where one does not end by itself."""
         for pipe in self.pipes:
             pipe.close()
         for process in self.processes:
-            process.join(timeout=5)
+            process.join(timeout=PATIENCE)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self.pipes, self.processes = [], []
 
 
 def _serve(pipe: Connection, make: Callable[[], Any], reader: Reader, conducts: list[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides what Ctrl-C ends
     host = Host(make, reader, conducts)
     while True:
         try:
             method, items = pipe.recv()
         except EOFError:
-            return
+            return host.close()
         try:
             pipe.send(getattr(host, method)(items))
-        except Exception as error:
-            pipe.send(error)
+        except Exception:
+            pipe.send(traceback.format_exc())

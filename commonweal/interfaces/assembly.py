@@ -43,6 +43,7 @@ def assemble(
 
     Raises:
         UnknownName: an option that nobody knows; names the nearest.
+        InvalidParameter: institutions are not in a list, or a value is out of range.
     """
     given = dict(options or {})
     if "max_cycles" in given:
@@ -57,6 +58,8 @@ def assemble(
             of = f"option of {dilemma}" if named else "option (a dilemma already has its parameters)"
             raise UnknownName(of, name, {*known, *SOCIETY_OPTIONS, *face_options, "max_cycles"})
     parameters = {name: value for name, value in given.items() if name in known}
+    several = isinstance(institutions, Iterable) and not isinstance(institutions, str | Mapping)
+    require(several, "institutions", institutions, "a list of them, also of a single one")
     built = registry.make(dilemma, **parameters) if isinstance(dilemma, str) else dilemma
     rest = {name: value for name, value in given.items() if name not in known}
     stack = [layer(part) for part in institutions]

@@ -16,6 +16,7 @@ from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import RENDER_MODES, Renderer, check_render_mode
 from commonweal.interfaces.spaces import Face
 from commonweal.society import Society, Transition
+from commonweal.typed import fit
 
 FACE_OPTIONS = ("group", "learner", "policies", "continuous", "discrete", "render_mode")
 
@@ -54,6 +55,7 @@ class LearnerEnv(gymnasium.Env[Any, Any]):
         self.society = society
         self.group = learning_group(society, group)
         size = society.groups[self.group].size
+        learner = fit("learner", learner, int)
         require(0 <= learner < size, "learner", learner, f"0 to {size - 1}")
         self.learner = learner
         needed = [name for name in society.groups if name != self.group or size > 1]
@@ -76,6 +78,7 @@ class LearnerEnv(gymnasium.Env[Any, Any]):
             seed = fresh_seed()
         self._seeded = True
         self.society.reset(seed)
+        self.others.reseed(seed)
         self.transition = None
         if self._renderer:
             self._renderer.reset()
@@ -127,9 +130,10 @@ class LearnerEnv(gymnasium.Env[Any, Any]):
         return None
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the window, and what the dilemma holds."""
         if self._renderer:
             self._renderer.close()
+        self.society.dilemma.close()
 
 
 def gym_env(

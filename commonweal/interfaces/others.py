@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.agents.base import Policies
-from commonweal.errors import UnknownName, require
+from commonweal.errors import InvalidAction, UnknownName, require
 from commonweal.society import Society
 
 Array = NDArray[np.float64]
@@ -22,7 +22,8 @@ class OtherAgents:
 
     Args:
         society: whose groups they are.
-        policies: an object with `act(observation, mask)`, or a function for each group by name.
+        policies: an object with `act(observation, mask)`, or a function for each group by name. One
+            that draws should have `reseed(seed)`: it is told the seed of each reset that has one.
         needed: groups that must be answered for.
 
     Raises:
@@ -35,29 +36,58 @@ class OtherAgents:
         self.needed = needed
         self.policies = policies
         if isinstance(policies, Mapping):
-            for name in policies:
+            for name, policy in policies.items():
                 if name not in society.groups:
                     raise UnknownName("group", name, society.groups)
+                require(callable(policy), f"policy of {name}", policy, "a function of observation and mask")
+        else:
+            acts = policies is None or hasattr(policies, "act")
+            require(
+                acts, "policies", policies, "an object with act(observation, mask), or functions by group"
+            )
         given: list[str] = (
             list(policies) if isinstance(policies, Mapping) else needed if policies is not None else []
         )
         lacking = [name for name in needed if name not in given]
         require(not lacking, "policies", given, f"a policy for each of {needed}; {lacking} lack one")
 
+    def reseed(self, seed: int | None) -> None:
+        """Tell the seed of a reset to the policies that draw (`reseed(seed)`), so that episodes repeat."""
+        policies: Iterable[object] = [self.policies]
+        if isinstance(self.policies, Mapping):
+            policies = self.policies.values()
+        for policy in policies:
+            if seed is not None and hasattr(policy, "reseed"):
+                policy.reseed(seed)
+
     def act(self) -> dict[str, Array]:
-        """Action columns of the needed groups, from what the society shows now."""
+        """Action columns of the needed groups, from what the society shows now.
+
+        Raises:
+            InvalidAction: a policy answers with something else than `(B, n, C)`.
+        """
         observation, mask = self.society.observation, self.society.mask
         if not self.needed or self.policies is None:
             return {}
         if isinstance(self.policies, Mapping):
-            return {
-                name: np.asarray(
-                    self.policies[name](observation[name], mask[name] if mask else None), np.float64
-                )
+            given = {
+                name: self.policies[name](observation[name], mask[name] if mask else None)
                 for name in self.needed
             }
-        actions = self.policies.act(observation, mask)
-        return {name: actions[name] for name in self.needed}
+        else:
+            given = dict(self.policies.act(observation, mask))
+        return {name: self._columns(name, given.get(name)) for name in self.needed}
+
+    def _columns(self, name: str, given: object) -> Array:
+        group = self.society.groups[name]
+        shape = (self.society.num_worlds, group.size, len(group.actions))
+        try:
+            array = np.asarray(given, np.float64)
+        except (TypeError, ValueError):
+            array = np.empty(0)
+        if array.shape != shape:
+            raise InvalidAction(f"the policy of {name} answers {given!r}; allowed: numbers of shape {shape}")
+        return array
 
 
 def learning_group(society: Society, group: str | None) -> str:

@@ -117,6 +117,8 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type
         """
         if not self.agents:
             raise InvalidAction("no episode is under way; call reset() first")
+        if not isinstance(actions, Mapping):
+            raise InvalidAction(f"actions are {actions!r}; allowed: a mapping from {self.possible_agents}")
         if actions.keys() != self._everyone:
             wrong = sorted(self._everyone ^ set(actions))
             raise InvalidAction(
@@ -177,9 +179,10 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type
         return None
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the window, and what the dilemma holds."""
         if self._renderer:
             self._renderer.close()
+        self.society.dilemma.close()
 
     def __repr__(self) -> str:
         return f"SocietyEnv<{self.society!r}>"

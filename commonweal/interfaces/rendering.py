@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 RENDER_MODES = ("human", "rgb_array")
 MOST_LINES = 3
+MOST_TICKS = 12
 SIZE = (11.0, 4.2)
 RESOLUTION = 100
 EARNED, SETTLED, COMMON = "#3b6ea8", "#d9822b", "#777777"
@@ -82,18 +83,21 @@ class Renderer:
         return np.array(self._figure.canvas.buffer_rgba())[..., :3]
 
     def show(self) -> None:
-        """Update the window; without a display the picture is drawn to nowhere."""
-        import matplotlib
+        """Update the window; without a display the picture is drawn to nowhere.
+
+        A window that its user has closed stays closed, and the run goes on.
+        """
         import matplotlib.pyplot as plt
 
         if self._figure is None:
             self._figure = plt.figure(figsize=SIZE, dpi=RESOLUTION, layout="constrained")
             self._window = True
+        if not plt.fignum_exists(self._figure.number):
+            return
         self._draw()
         self._figure.canvas.draw()
-        if matplotlib.get_backend().lower() != "agg":
-            self._figure.show()
-            self._figure.canvas.flush_events()
+        self._figure.show()
+        self._figure.canvas.flush_events()
 
     def close(self) -> None:
         """Close the window."""
@@ -102,6 +106,10 @@ class Renderer:
 
             plt.close(self._figure)
         self._figure, self._window = None, False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy draws a picture of its own: canvas and window belong to this process and this object.
+        return self.__dict__ | {"_figure": None, "_window": False}
 
     def _draw(self) -> None:
         figure, memory = self._figure, self.society.memory
@@ -137,6 +145,7 @@ class Renderer:
             axes.set_title(f"{self._unit(name)}: {values[-1]:.4g}", fontsize=8, loc="left")
             low, high = min(0.0, *values), max(0.0, *values)
             axes.set_ylim(low - 0.05 * (high - low), high + 0.08 * (high - low) or 1.0)
+        panels[-1].locator_params(axis="x", integer=True)
         panels[-1].set_xlabel("step", fontsize=8)
 
     def _draw_conduct(self, panels: list[Axes], names: list[str]) -> None:
@@ -147,7 +156,7 @@ class Renderer:
             axes.bar(np.arange(len(value)), value, 0.6, color=EARNED)
             axes.set_ylim(min(0.0, 1.1 * value.min()), 1.1 * value.max() or 1.0)
             axes.set_title(self._unit(name), fontsize=8, loc="left")
-            axes.set_xticks(np.arange(len(value)))
+            axes.set_xticks(np.arange(0, len(value), _stride(len(value))))
         panels[-1].set_xlabel("citizen", fontsize=8)
 
     def _draw_money(self, axes: Axes) -> None:
@@ -158,13 +167,20 @@ class Renderer:
         agents = np.arange(len(self._net))
         axes.bar(agents[: len(self._money)] - 0.2, self._money, 0.4, color=EARNED, label="earned")
         axes.bar(agents + 0.2, self._net, 0.4, color=SETTLED, label="received - paid")
-        places = len(agents) + np.arange(2)
-        axes.bar(places, self._common, 0.4, color=COMMON)
+        citizens, stride = len(self._money), _stride(len(self._money))
+        places = len(agents) - 1 + stride * np.arange(1, 3)
+        axes.bar(places, self._common, 0.4 * stride, color=COMMON)
         officials = [group for group, size in self.society.charter.officials.items() for _ in range(size)]
-        named = [*map(str, range(len(self._money))), *officials, "treasury", "burnt"]
-        axes.set_xticks([*agents, *places], named)
-        for label in axes.get_xticklabels()[len(self._money) :]:
+        numbers = agents[:citizens:stride]
+        named = [*map(str, numbers), *officials, "treasury", "burnt"]
+        axes.set_xticks([*numbers, *agents[citizens:], *places], named)
+        for label in axes.get_xticklabels()[len(numbers) :]:
             label.set(rotation=30, ha="right", fontsize=7)
         axes.legend(fontsize=7, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
         paid = sorted(((v, k) for k, v in self._flows.items() if v), reverse=True)[: 2 * MOST_LINES]
         axes.set_xlabel("\n".join(f"{name} {value:.4g}" for value, name in paid) or "no payments", fontsize=8)
+
+
+def _stride(agents: int) -> int:
+    """Between two agents whose numbers are written, so that they do not run into each other."""
+    return 1 + (agents - 1) // MOST_TICKS

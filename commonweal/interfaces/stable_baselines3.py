@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from commonweal.envs.base import Dilemma
-from commonweal.errors import UnknownName, require
+from commonweal.errors import InvalidAction, UnknownName, require
 from commonweal.interfaces.assembly import Layer, assemble, fresh_seed
 from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import Renderer, check_render_mode
@@ -73,6 +73,7 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
             seed = fresh_seed()
         self._seeded = True
         self.society.reset(seed)
+        self.others.reseed(seed)
         self._reset_seeds()
         self._reset_options()
         self.reset_infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -81,7 +82,13 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
         return self._slots(self.society.observation[self.group])
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Take in the learner's actions, `(B * n,)` or `(B * n, C)`."""
+        """Take in the learner's actions, `(B * n,)` or `(B * n, C)`.
+
+        Raises:
+            InvalidAction: wrong number of entries, no numbers, NaN or out of range; or no reset before.
+        """
+        if not self._seeded:
+            raise InvalidAction("no episode is under way; call reset() first")
         mine = self.face.decode(actions, self.society.num_worlds)
         self._columns = {self.group: mine, **self.others.act()}
 
@@ -126,9 +133,10 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
         return [self._renderer.frame()] if self._renderer else []
 
     def close(self) -> None:
-        """Nothing to release but the picture."""
+        """Drop the picture, and close what the dilemma holds."""
         if self._renderer:
             self._renderer.close()
+        self.society.dilemma.close()
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
         """The attribute of this environment, once for each slot asked for."""
