@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal import registry
-from commonweal.envs.aggregative import Game, Levels, Model, OneStep, tabulate
+from commonweal.envs.aggregative import Levels, Model, OneStep
 from commonweal.envs.base import Dilemma
 from commonweal.envs.markov_perfect import equilibria, mixture, welfare
 from commonweal.envs.yardsticks import (
     CONTINUOUS_LEVELS,
     Fixed,
     Problem,
+    draws_of,
     equilibrium_yardsticks,
-    noisy,
     one_state,
 )
 from commonweal.errors import NotExact, require
@@ -127,19 +127,15 @@ def problem_of(society: Society) -> Problem:
     game, model = one_state(society.dilemma), model_of(society)
     num_levels = space.levels or CONTINUOUS_LEVELS
 
-    def build(points: int) -> Game:
-        return tabulate(
-            model, game.grid(points), num_levels, game.num_agents, game.discount,
-            noisy=noisy(society.dilemma),
-        )  # fmt: skip
-
     start = game.coordinate(society.dilemma.initial(Fixed(1, None, society.dilemma.id)))
     plays = society.time_limit or society.dilemma.horizon
     if plays is None:
         raise NotExact("the society has no time limit; allowed: a number of plays, over which W is counted")
     action, signal = society.dilemma.actions()[0], society.dilemma.signals()[0].name
-    random = noisy(society.dilemma)
-    return Problem(build, float(start[0]), plays, signal, action, num_levels, random)
+    return Problem(
+        model, game.grid, game.num_agents, num_levels, game.discount, float(start[0]), plays,
+        signal, action, draws_of(society.dilemma),
+    )  # fmt: skip
 
 
 def _key(society: Society) -> str:
@@ -150,7 +146,7 @@ def _key(society: Society) -> str:
 def _equilibria(key: str) -> tuple[Yardstick, ...]:
     society = Society.from_dict(json.loads(key))
     problem = problem_of(society)
-    return tuple(equilibrium_yardsticks(problem, problem.games(), gap=society.dilemma.references().gap))
+    return tuple(equilibrium_yardsticks(problem, gap=society.dilemma.references().gap))
 
 
 def equilibrium(society: Society) -> Yardstick:
