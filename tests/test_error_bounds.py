@@ -10,7 +10,7 @@ from commonweal.agents.scripted import scripted
 from commonweal.envs.aggregative import normal
 from commonweal.envs.attention import Attention
 from commonweal.envs.fishery import Fishery
-from commonweal.envs.yardsticks import SHOCK, draws_of, laissez_faire, plan_on, planned_levels, spread
+from commonweal.envs.yardsticks import SHOCK, draws_of, laissez_faire, plan_on, spread
 
 WORLDS = 4096
 NOISY = {"num_agents": 2, "effort_levels": 5, "max_effort": 20.0, "noise": 0.3, "collapse": 0.2}
@@ -67,11 +67,10 @@ def holds(dilemma):
     noisy = len(draws_of(dilemma)) > 1
     grid = problem.grid(801 if noisy else 4801)
     draws = normal(SHOCK / 8) if noisy else problem.draws[0]
-    options = planned_levels(problem, 1 if noisy else 8)
-    best = problem.at(grid, plan_on(problem, grid, draws, options).value)
-    endless = math.ceil(math.log(1e-8) / math.log(dilemma.discount))
+    best = problem.at(grid, plan_on(problem, grid, draws, 0 if noisy else 4).value)
+    endless = 5 * dilemma.time_limit
     brought, noise = played(dilemma, found.planner, endless)
-    assert best - brought <= found.planner.error + noise + rounding + 1e-8 * abs(best)
+    assert best - brought <= found.planner.error + noise + 1e-7 * abs(best)  # single precision
     return found
 
 
@@ -86,6 +85,12 @@ def test_no_finer_plan_and_no_play_leaves_the_bounds(dilemma):
 @pytest.mark.parametrize("cls", [Fishery, Attention])
 def test_the_bounds_hold_at_random_parameters(cls, seed):
     holds(draw(cls, np.random.default_rng(seed)))
+
+
+def test_levels_of_a_continuous_act_stay_in_its_range():
+    highest = np.random.default_rng(0).uniform(1.0, 20.0, 200)
+    problems = (laissez_faire(Attention(levels=None, max_provocation=h, wear=0.01)) for h in highest)
+    assert all(problem.entries(np.array([50.0]))[0] <= problem.action.space.high for problem in problems)
 
 
 def test_a_bound_is_not_fooled_by_two_grids_that_agree_by_chance():

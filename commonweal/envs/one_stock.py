@@ -64,8 +64,8 @@ def _key(dilemma: Dilemma) -> str:
 
 @lru_cache(maxsize=64)
 def _planned_value(cls: type[Dilemma], key: str) -> PlannedValue:
-    grid, plan = plan_of(laissez_faire(cls.from_dict(json.loads(key))))
-    return PlannedValue(grid, plan.value)
+    plan = plan_of(laissez_faire(cls.from_dict(json.loads(key))))
+    return PlannedValue(plan.grid, plan.value)
 
 
 @lru_cache(maxsize=64)

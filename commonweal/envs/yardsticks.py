@@ -35,7 +35,7 @@ from commonweal.envs.aggregative import (
     tabulate,
 )
 from commonweal.envs.base import Dilemma
-from commonweal.envs.dynamic_programming import Chain, Plan, best_plan, played_reply, transitions
+from commonweal.envs.dynamic_programming import Chain, best_plan, played_reply, transitions
 from commonweal.envs.markov_perfect import equilibria, mixture, refined, welfare
 from commonweal.errors import NotExact
 from commonweal.random import Streams
@@ -49,7 +49,8 @@ SEARCH_OF_MANY_LEVELS = (51, 101)
 MEASURE = (401, 801, 1601)  # grids of the refinements
 NOISY_MEASURE = (101, 201, 401)  # noise smooths, and costs a factor of its nodes
 SHOCK = 0.5  # standard deviations between nodes of a normal shock; halved with each refinement
-FINER_ACTS = 4  # continuous acts of a planner and of a deviation, between two levels
+ENDLESS = 5  # times the plays that count, whose end weighs a hundredth: then 1e-10 is left of any value
+FINER_ACTS = 4  # continuous acts of a deviation between two levels, and of each zoom of a planner
 CONTINUOUS_LEVELS = 51  # stand for a continuous action
 LARGEST_EPSILON = 0.01  # of the gap per agent; above it a strategy is only "best known"
 
@@ -185,7 +186,9 @@ class Problem:
         assert isinstance(space, Real)
         if space.levels:
             return level
-        return space.low + level * (space.high - space.low) / (self.num_levels - 1)
+        return np.minimum(
+            space.low + level * (space.high - space.low) / (self.num_levels - 1), space.high
+        )  # rounding must not leave the range
 
 
 def laissez_faire(dilemma: Dilemma) -> Problem:
@@ -295,45 +298,56 @@ def spread(values: list[float]) -> float:
     return max(abs(values[-1] - value) for value in values)
 
 
-def planned_levels(problem: Problem, finer: int = FINER_ACTS) -> Array:
+def planned_levels(problem: Problem) -> Array:
     """Levels of all agents `(K, N)` among which a planner chooses: as even as levels allow."""
     n = problem.num_agents
     if problem.continuous:
-        steps = np.arange(finer * (problem.num_levels - 1) + 1.0)
-        return np.repeat(steps[:, None] / finer, n, axis=1)
+        return np.repeat(np.arange(float(problem.num_levels))[:, None], n, axis=1)
     total = np.arange(n * (problem.num_levels - 1) + 1)[:, None]
     return (total // n + (np.arange(n) < total % n)).astype(np.float64)
 
 
-def plan_on(problem: Problem, grid: Array, draws: Draws, options: Array) -> Plan:
-    """The best plan on a grid among `options (K, N)`."""
-    size, count = len(grid), len(options)
-    levels = np.tile(options, (size, 1))
-    cells = play(problem.model, grid, np.repeat(grid, count), levels, draws)
-    return best_plan(cells.shaped((size, count)), problem.discount)
+@dataclass(frozen=True)
+class Planned:
+    """The best plan on a grid: levels of all agents `(G, N)`, and W without end `(G,)`."""
+
+    grid: Array
+    levels: Array
+    value: Array
 
 
-def plan_of(problem: Problem) -> tuple[Array, Plan]:
-    """The plan on the finest grid, and its grid."""
-    (grid, draws), options = problem.refinements()[-1], planned_levels(problem)
-    return grid, plan_on(problem, grid, draws, options)
+def plan_on(problem: Problem, grid: Array, draws: Draws, zooms: int) -> Planned:
+    """The best plan on a grid.
+
+    Continuous acts are first sought among the levels, then so many times on finer steps around the best of
+    each state: a best act that lies between the first two levels shows on no grid of them.
+    """
+    options = np.tile(planned_levels(problem), (len(grid), 1, 1))
+    for zoom in range(1 + (zooms if problem.continuous else 0)):
+        size, count, n = options.shape
+        cells = play(problem.model, grid, np.repeat(grid, count), options.reshape(-1, n), draws)
+        plan = best_plan(cells.shaped((size, count)), problem.discount)
+        best = options[np.arange(size), plan.total]
+        around = best[:, :1] + np.arange(-FINER_ACTS, FINER_ACTS + 1.0) / FINER_ACTS ** (zoom + 1)
+        options = np.repeat(np.clip(around, 0.0, problem.num_levels - 1.0)[..., None], n, axis=2)
+    return Planned(grid, best, plan.value)
+
+
+def plan_of(problem: Problem) -> Planned:
+    """The plan on the finest grid."""
+    refinements = problem.refinements()
+    return plan_on(problem, *refinements[-1], zooms=len(refinements) - 1)
 
 
 def plan_yardstick(problem: Problem) -> Yardstick:
     """The planner: W of its rule, and how much more there could be."""
     refinements = problem.refinements()
-    acts = [planned_levels(problem, finer) for finer in (1, 2, FINER_ACTS)]
-    plans = [plan_on(problem, *on, options) for on, options in zip(refinements, acts, strict=True)]
-    promised = [problem.at(on[0], plan.value) for on, plan in zip(refinements, plans, strict=True)]
-    rules = [
-        PlannedRule(problem, on[0], options[plan.total])
-        for on, options, plan in zip(refinements, acts, plans, strict=True)
-    ]
+    plans = [plan_on(problem, *on, zooms) for zooms, on in enumerate(refinements)]
+    promised = [problem.at(plan.grid, plan.value) for plan in plans]
+    rules = [PlannedRule(problem, plan.grid, plan.levels) for plan in plans]
     if len(problem.draws[0][0]) == 1:
         followed = [_followed(problem, rule) for rule in rules]
-        values = [total for total, _ in followed]
-        rest = float(np.interp(followed[-1][1], rules[-1].grid, plans[-1].value))
-        brought = values[-1] + problem.discount**problem.plays * rest
+        values, brought = [total for total, _ in followed], followed[-1][1]
         error = max(promised[-1] - brought, 0.0) + spread(promised) + spread(values)
     else:
         # The plans differ by what is lost in planning coarsely, all measured alike; the last, by how.
@@ -351,16 +365,17 @@ def _over(problem: Problem, grid: Array, link: Chain) -> float:
 
 
 def _followed(problem: Problem, rule: PlannedRule) -> tuple[float, float]:
-    """W of a rule where nothing is drawn, played by the model, and the last state's coordinate."""
-    state, weight, total = np.array([problem.start]), 1.0, 0.0
-    for _ in range(problem.plays):
+    """W of a rule where nothing is drawn, over the plays that count and without end, played by the model."""
+    state, weight, total, counted = np.array([problem.start]), 1.0, 0.0, 0.0
+    for played in range(ENDLESS * problem.plays):
         step = problem.model(state, rule.at(state), float(problem.draws[0][0][0]))
         total += weight * float(step.welfare[0])
+        counted = total if played < problem.plays else counted
         weight *= problem.discount * float(step.continues[0])
         state = step.following
         if not weight:
             break
-    return total, float(state[0])
+    return counted, total
 
 
 def _planned_chain(problem: Problem, rule: PlannedRule, grid: Array, draws: Draws) -> Chain:
