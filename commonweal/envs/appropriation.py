@@ -121,7 +121,7 @@ class Appropriation(RepeatedGame):
             welfare = self.weight * (n * w * self.endowment + rent)
             return Yardstick(
                 welfare,
-                "closed form",
+                "enumeration" if self.levels else "closed form",
                 0.0,
                 self.weight * gain,
                 selection,
