@@ -40,6 +40,7 @@ TAXED = ("extraction", "emission")  # conducts that a corrective tax is sought f
 SCAN = 9  # rates tried at once while the best tax is sought
 SCANS = 3
 COARSE = 101  # grid points while it is sought
+FINALISTS = 4  # rates, best on the coarse grid, among which the fine one decides
 
 
 def only_column(society: Society) -> tuple[str, Real]:
@@ -198,21 +199,23 @@ def _corrective(key: str, base: str) -> Yardstick:
         order = sorted(tried)
         place = order.index(max(tried, key=lambda rate: tried[rate]))
         low, high = order[max(place - 1, 0)], order[min(place + 1, len(order) - 1)]
-    best = max(tried, key=lambda rate: tried[rate])
-    found = equilibrium(society(best))
-    return replace(found, detail={**found.detail, "rate": best})
+    ranked = sorted(tried, key=lambda rate: -tried[rate])[:FINALISTS]
+    found = {rate: equilibrium(society(rate)) for rate in ranked}
+    best = max(ranked, key=lambda rate: found[rate].welfare)
+    return replace(found[best], detail={**found[best].detail, "rate": best})
 
 
 def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
     """The constant tax per unit of `base`, paid to the others, whose equilibrium has the largest W.
 
     The rate is sought by a scan and two refinements around its best; each rate is judged by one
-    equilibrium on a coarse grid, the best by `equilibrium`. `detail["rate"]` holds the rate.
+    equilibrium on a coarse grid, the best few by `equilibrium`. `detail["rate"]` holds the rate.
 
     Raises:
-        NotExact: the dilemma is no symmetric game in one state.
+        NotExact: the dilemma is no symmetric game in one state, or has one agent: nobody to pay.
     """
-    one_state(dilemma)
+    if one_state(dilemma).num_agents < 2:
+        raise NotExact(f"{dilemma.id} has one agent; allowed: at least two, for a tax is paid to the others")
     require(base in dilemma.conducts, "base", base, ", ".join(dilemma.conducts))
     return _corrective(json.dumps(registry.describe(dilemma), sort_keys=True), base)
 

@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from commonweal import Society, evaluate
+from commonweal import Society, evaluate, institution
 from commonweal.agents.scripted import scripted
-from commonweal.envs.aggregative import normal
+from commonweal.envs.aggregative import normal, play
+from commonweal.envs.appropriation import Appropriation
 from commonweal.envs.attention import Attention
 from commonweal.envs.fishery import Fishery
-from commonweal.envs.yardsticks import SHOCK, draws_of, laissez_faire, plan_on, spread
+from commonweal.envs.yardsticks import SHOCK, draws_of, laissez_faire, plan_on, planned_levels, spread
+from commonweal.errors import NotExact
+from commonweal.solvers import corrective_tax, equilibrium
 
 WORLDS = 4096
 NOISY = {"num_agents": 2, "effort_levels": 5, "max_effort": 20.0, "noise": 0.3, "collapse": 0.2}
@@ -103,3 +106,34 @@ def test_shocks_integrate_what_jumps():
     assert weights @ np.exp(0.3 * nodes - 0.045) == pytest.approx(1.0, abs=1e-3)
     fine, mass = normal(SHOCK / 8)
     assert mass @ (fine < -0.7) == pytest.approx(0.2420, abs=SHOCK / 8 * 0.32)
+
+
+@pytest.mark.parametrize("dilemma", [Fishery(), Attention(), Fishery(**Fishery.presets["fin_whale"])])
+def test_who_knew_the_end_would_gain_no_more_than_what_is_then_left(dilemma):
+    """The planner plans without end; to empty the sea just before the time limit beats it by little."""
+    found, problem = dilemma.references(), laissez_faire(dilemma)
+    plan = plan_on(problem, problem.grid(401), problem.draws[0], 0)
+    options = planned_levels(problem)
+    size, count = len(plan.grid), len(options)
+    cells = play(problem.model, plan.grid, np.repeat(plan.grid, count), np.tile(options, (size, 1)))
+    cells, value = cells.shaped((size, count)), np.zeros(size)
+    for _ in range(problem.plays):
+        value = (cells.welfare + dilemma.discount * cells.expect(value)).max(axis=1)
+    excess = problem.at(plan.grid, value) - found.planner.welfare
+    left = dilemma.discount**dilemma.time_limit * plan.value.max()
+    assert dilemma.discount**dilemma.time_limit < 0.01
+    assert 0.0 < excess <= left + found.planner.error + 0.01
+    assert excess < 0.02 * found.gap
+
+
+def test_one_agent_has_nobody_to_pay_a_tax_to():
+    with pytest.raises(NotExact, match="has one agent"):
+        corrective_tax(Fishery(num_agents=1))
+
+
+def test_no_rate_of_a_fine_scan_beats_the_corrective_tax():
+    pool = Appropriation(num_agents=4, levels=11, rounds=2)
+    found = corrective_tax(pool)
+    for rate in np.linspace(0.0, 20.0, 41):
+        tax = institution("taxation", base="extraction", rate=float(rate), revenue="others")
+        assert equilibrium(Society(pool, [tax])).welfare <= found.welfare + 1e-6 * abs(found.welfare)
