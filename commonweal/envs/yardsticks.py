@@ -275,18 +275,18 @@ class PlannedRule:
 
 @dataclass(frozen=True)
 class ConstantRule:
-    """Every agent always plays the same entry of the action column."""
+    """Agents always play the same entries of the action column, `(N,)`."""
 
     action: Action
-    entry: float
+    entry: Array
 
     def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
         """Law of the level, `(B, n, L)`, by action column; empty where the column is continuous."""
         if not self.action.space.size:
             return {}
         worlds, n = next(iter(observed.values())).shape[:2]
-        sure = np.eye(self.action.space.size)[round(self.entry)]
-        return {self.action.name: np.array(np.broadcast_to(sure, (worlds, n, len(sure))))}
+        sure = np.eye(self.action.space.size)[np.rint(self.entry).astype(np.intp)]
+        return {self.action.name: np.array(np.broadcast_to(sure, (worlds, n, sure.shape[1])))}
 
     def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
         """Entries of the action array, `(B, n)`, by action column."""
