@@ -10,10 +10,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.errors import require
 from commonweal.random import Streams
 
 Array = NDArray[np.float64]
-Kind = Literal["closed form", "dynamic programming", "best known"]
+Kind = Literal["closed form", "dynamic programming", "enumeration", "numerical", "best known"]
+# How a yardstick is known, in a sentence each: the only place where kinds are defined.
+KINDS: Mapping[Kind, str] = {
+    "closed form": "a formula, exact to rounding",
+    "dynamic programming": "backward induction or policy iteration, within the stated error",
+    "enumeration": "every alternative on the levels, or in the table, was tried",
+    "numerical": "a root, an integral or an optimum found numerically, within the stated error",
+    "best known": "found and measured, but not shown to be an equilibrium or an optimum",
+}
 # Observed columns by name, `(B, n, width)` -> entries of the action array by name, `(B, n)`.
 Rule = Callable[[Mapping[str, Array], Streams], Mapping[str, Array]]
 
@@ -27,8 +36,9 @@ class Yardstick:
 
     Attributes:
         welfare: W, discounted over the dilemma's time limit from its initial state.
-        kind: how it is known. `best known` is never called planner or equilibrium.
-        error: bound on the error of `welfare` (grid refinement); 0 in closed form.
+        kind: how it is known, see `KINDS`. `best known` is never called planner or equilibrium.
+        error: bound on the error of `welfare` and, for a planner, on what a better plan without end could
+            add; 0 in closed form and by enumeration.
         epsilon: exact gain of one agent from deviating alone, in units of its own discounted
             payoff; nan for a planner.
         selection: how it was chosen among several equilibria.
@@ -43,6 +53,9 @@ class Yardstick:
     selection: str = ""
     rule: Rule | None = field(default=None, repr=False)
     detail: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(self.kind in KINDS, "kind of a yardstick", self.kind, ", ".join(KINDS))
 
 
 @dataclass(frozen=True)

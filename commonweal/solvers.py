@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal import registry
-from commonweal.envs.aggregative import Game, Levels, Model, OneStep, tabulate
+from commonweal.envs.aggregative import Levels, Model, OneStep
 from commonweal.envs.base import Dilemma
 from commonweal.envs.markov_perfect import equilibria, mixture, welfare
 from commonweal.envs.yardsticks import (
     CONTINUOUS_LEVELS,
     Fixed,
     Problem,
+    draws_of,
     equilibrium_yardsticks,
-    noisy,
     one_state,
 )
 from commonweal.errors import NotExact, require
@@ -40,6 +40,7 @@ TAXED = ("extraction", "emission")  # conducts that a corrective tax is sought f
 SCAN = 9  # rates tried at once while the best tax is sought
 SCANS = 3
 COARSE = 101  # grid points while it is sought
+FINALISTS = 4  # rates, best on the coarse grid, among which the fine one decides
 
 
 def only_column(society: Society) -> tuple[str, Real]:
@@ -127,19 +128,15 @@ def problem_of(society: Society) -> Problem:
     game, model = one_state(society.dilemma), model_of(society)
     num_levels = space.levels or CONTINUOUS_LEVELS
 
-    def build(points: int) -> Game:
-        return tabulate(
-            model, game.grid(points), num_levels, game.num_agents, game.discount,
-            noisy=noisy(society.dilemma),
-        )  # fmt: skip
-
     start = game.coordinate(society.dilemma.initial(Fixed(1, None, society.dilemma.id)))
     plays = society.time_limit or society.dilemma.horizon
     if plays is None:
         raise NotExact("the society has no time limit; allowed: a number of plays, over which W is counted")
     action, signal = society.dilemma.actions()[0], society.dilemma.signals()[0].name
-    random = noisy(society.dilemma)
-    return Problem(build, float(start[0]), plays, signal, action, num_levels, random)
+    return Problem(
+        model, game.grid, game.num_agents, num_levels, game.discount, float(start[0]), plays,
+        signal, action, draws_of(society.dilemma),
+    )  # fmt: skip
 
 
 def _key(society: Society) -> str:
@@ -150,7 +147,7 @@ def _key(society: Society) -> str:
 def _equilibria(key: str) -> tuple[Yardstick, ...]:
     society = Society.from_dict(json.loads(key))
     problem = problem_of(society)
-    return tuple(equilibrium_yardsticks(problem, problem.games(), gap=society.dilemma.references().gap))
+    return tuple(equilibrium_yardsticks(problem, gap=society.dilemma.references().gap))
 
 
 def equilibrium(society: Society) -> Yardstick:
@@ -202,21 +199,23 @@ def _corrective(key: str, base: str) -> Yardstick:
         order = sorted(tried)
         place = order.index(max(tried, key=lambda rate: tried[rate]))
         low, high = order[max(place - 1, 0)], order[min(place + 1, len(order) - 1)]
-    best = max(tried, key=lambda rate: tried[rate])
-    found = equilibrium(society(best))
-    return replace(found, detail={**found.detail, "rate": best})
+    ranked = sorted(tried, key=lambda rate: -tried[rate])[:FINALISTS]
+    found = {rate: equilibrium(society(rate)) for rate in ranked}
+    best = max(ranked, key=lambda rate: found[rate].welfare)
+    return replace(found[best], detail={**found[best].detail, "rate": best})
 
 
 def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
     """The constant tax per unit of `base`, paid to the others, whose equilibrium has the largest W.
 
     The rate is sought by a scan and two refinements around its best; each rate is judged by one
-    equilibrium on a coarse grid, the best by `equilibrium`. `detail["rate"]` holds the rate.
+    equilibrium on a coarse grid, the best few by `equilibrium`. `detail["rate"]` holds the rate.
 
     Raises:
-        NotExact: the dilemma is no symmetric game in one state.
+        NotExact: the dilemma is no symmetric game in one state, or has one agent: nobody to pay.
     """
-    one_state(dilemma)
+    if one_state(dilemma).num_agents < 2:
+        raise NotExact(f"{dilemma.id} has one agent; allowed: at least two, for a tax is paid to the others")
     require(base in dilemma.conducts, "base", base, ", ".join(dilemma.conducts))
     return _corrective(json.dumps(registry.describe(dilemma), sort_keys=True), base)
 

@@ -87,7 +87,7 @@ def test_no_offer_pays_a_principal_more(share):
         _, outcome = game.step(state, play, Fixed(len(wage), 0.0, "test"))
         assert outcome.money[:, p].max() <= outcome.money[0, p] + 1e-9
     assert selfish.epsilon < 1e-9
-    assert selfish.kind == "dynamic programming"
+    assert selfish.kind == "enumeration"
 
 
 def test_no_effort_pays_a_worker_more_and_refusing_pays_no_more():

@@ -213,7 +213,7 @@ def test_no_act_beats_the_equilibrium(levels, rights):
     fight, trade = np.rint(fight * 2000) / 2000, np.rint(trade * 2000) / 2000  # nothing is exactly nothing
     rng = Streams(world_seeds(0, len(fight)), 0)
     for stick in (found.selfish, found.others["no trade"]):
-        assert stick.kind == "dynamic programming"
+        assert stick.kind == ("enumeration" if game.levels else "numerical")
         acts = {name: np.repeat(value, len(fight), axis=0) for name, value in stick.rule.values.items()}
         state = game.initial(rng)
         now = game.step(state, acts, rng)[1].money[0]

@@ -1,5 +1,7 @@
 """The great fish war against its closed forms, and these against an independent numerical solution."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,17 @@ def test_constant_play_may_be_named():
     level = war().planner_share()
     welfare = evaluate(society, Constant(society, share=level)).welfare[0]
     assert welfare == pytest.approx(war().references().planner.welfare)
+
+
+@pytest.mark.parametrize(("num_agents", "share_levels"), [(2, 3), (2, 11), (3, 3)])
+def test_no_shares_on_levels_are_better_than_the_planners(num_agents, share_levels):
+    war = FishWar(num_agents=num_agents, share_levels=share_levels, elasticity=0.3)
+    planner = war.references().planner
+    profiles = itertools.product(war._shares(), repeat=num_agents)
+    best = max(war.value(np.array(shares)).sum() for shares in profiles)
+    planned = war._planned()
+    assert war.value(planned).sum() == pytest.approx(best)
+    assert len(set(planned)) == 2  # unequal shares: no equal level is as good
+    society = Society(war, num_worlds=1)
+    welfare = evaluate(society, scripted(society, planner)).welfare[0]
+    assert welfare == pytest.approx(planner.welfare, abs=1e-9)

@@ -22,15 +22,14 @@ from numpy.typing import NDArray
 from commonweal.envs.aggregative import (
     Game,
     Others,
-    lottery,
     multisets,
     num_multisets,
-    shocks,
+    play,
     sums,
     tabulate,
 )
-from commonweal.envs.dynamic_programming import best_response, response_cells
-from commonweal.envs.yardsticks import CONTINUOUS_LEVELS, Problem, noisy, one_state
+from commonweal.envs.dynamic_programming import Reply, reply, transitions
+from commonweal.envs.yardsticks import CONTINUOUS_LEVELS, Problem, draws_of, one_state
 from commonweal.errors import NotExact
 from commonweal.society import Society
 from commonweal.solvers import at_states, model_of, only_column, problem_of
@@ -101,19 +100,9 @@ def _discrete(game: Game, problem: Problem, laws: Array) -> Array:
             others = np.broadcast_to(
                 game.others.probabilities(strategies), (len(game.grid), len(game.others.profiles))
             )
-            reward, matrix = response_cells(game, others)
-            known[key] = _gain(game.grid, reward, matrix, laws[:, i], game.discount, problem.start)
+            known[key] = problem.at(game.grid, reply(game, others).gain(laws[:, i])[1])
         gains[i] = known[key]
     return gains
-
-
-def _gain(grid: Array, reward: Array, matrix: Array, own: Array, discount: float, start: float) -> float:
-    """Value of the best reply minus that of `own (G, A)` at the start."""
-    flow = (own * reward).sum(axis=1)
-    link = np.einsum("ga,gah->gh", own, matrix)
-    value = np.linalg.solve(np.eye(len(grid)) - discount * link, flow)
-    gain = best_response(reward, matrix, discount, value) - value
-    return max(float(np.interp(start, grid, gain)), 0.0)
 
 
 @lru_cache(maxsize=8)
@@ -124,9 +113,7 @@ def _game(key: str) -> Game:
     n, levels = dilemma.num_agents, problem.num_levels
 
     def table(points: int, others: Others) -> Game:
-        return tabulate(
-            model, dilemma.grid(points), levels, n, dilemma.discount, others, noisy(society.dilemma)
-        )
+        return tabulate(model, dilemma.grid(points), levels, n, dilemma.discount, others, problem.draws[0])
 
     even = sums(n, levels)
     total = np.arange(len(even.profiles))[:, None]
@@ -136,7 +123,7 @@ def _game(key: str) -> Game:
         first.cells.expect(first.grid), second.cells.expect(first.grid), rtol=1e-9, atol=1e-9
     )
     if same:
-        return table(POINTS, even)
+        return table(POINTS if len(problem.draws) == 1 else FEW_POINTS, even)
     cells = len(dilemma.grid(FEW_POINTS)) * levels * num_multisets(n, levels)
     if cells > LARGEST_TABLE:
         raise NotExact(f"the others' play has {cells} cells; allowed: {LARGEST_TABLE}")
@@ -167,15 +154,13 @@ def _reply(society: Society, problem: Problem, space: Real, acts: Array, agent: 
     levels = (entries - space.low) / (space.high - space.low) * (CONTINUOUS_LEVELS - 1)
     levels = np.clip(levels, 0.0, CONTINUOUS_LEVELS - 1.0)
     state = np.repeat(grid, count)
-    reward, matrix = np.zeros(len(own)), np.zeros((len(own), size))
-    each = np.arange(len(own))
-    for shock, weight in zip(*shocks(noisy(society.dilemma)), strict=True):
-        step = model(state, levels, float(shock))
-        reward += weight * step.reward
-        corner, mass = lottery(grid, step.following, weight * step.continues)
-        for where, share in zip(corner, mass, strict=True):
-            matrix[each, where] += share
+    cells = play(model, grid, state, levels, draws_of(society.dilemma)[0])
+    table = Reply(
+        cells.reward.reshape(size, count),
+        cells.welfare.reshape(size, count),
+        transitions(cells.shaped((len(own), 1)), np.ones((len(own), 1)), size),
+        dilemma.discount,
+    )
     now = np.zeros((size, count))
     now[:, -1] = 1.0
-    table = matrix.reshape(size, count, size)
-    return _gain(grid, reward.reshape(size, count), table, now, dilemma.discount, problem.start)
+    return problem.at(grid, table.gain(now)[1])

@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
+from commonweal.envs.best_replies import largest_gain, settle
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
+from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
@@ -99,19 +101,27 @@ class Appropriation(RepeatedGame):
         return self.yield_curvature * tokens * (tokens.sum(axis=1, keepdims=True) - tokens)
 
     def references(self) -> References:
-        """Finite repetition of a game with one symmetric equilibrium: it is played in every round."""
-        a, b, w = (float(np.max(v)) for v in (self.yield_slope, self.yield_curvature, self.outside_wage))
-        n = self.num_agents
+        """Finite repetition of a game with one symmetric equilibrium: it is played in every round.
+
+        Raises:
+            NotExact: a parameter differs by agent or by world.
+        """
+        one_state(self)
+        a, b, w = (float(np.asarray(v)) for v in (self.yield_slope, self.yield_curvature, self.outside_wage))
+        n, options = self.num_agents, np.linspace(0.0, self.endowment, self.levels or 10_001)[:, None]
+
+        def payoff(acts: Array) -> Array:
+            return self.payoff(acts[..., 0])
 
         def stick(tokens: Array, selection: str) -> Yardstick:
-            gain = max(self._gain(tokens, i) for i in range(n))
+            gain = largest_gain(payoff, tokens.T, options)
             total = float(tokens.sum())
             rent = (a - w) * total - b * total**2
             detail = {"tokens": total, "rent": rent}
             welfare = self.weight * (n * w * self.endowment + rent)
             return Yardstick(
                 welfare,
-                "closed form",
+                "enumeration" if self.levels else "closed form",
                 0.0,
                 self.weight * gain,
                 selection,
@@ -120,10 +130,13 @@ class Appropriation(RepeatedGame):
             )
 
         nash = self._split(n * (a - w) / (b * (n + 1)))
-        selfish = stick(nash, "symmetric Nash equilibrium of every round, at the nearest level")
-        planner = stick(self._split((a - w) / (2 * b)), "maximum of the sum")
+        if self.levels:  # a game with a potential: best replies in turn come to rest
+            nash = settle(payoff, nash.T, options)[0].T
+        selfish = stick(nash, "Nash equilibrium of every round, the levels nearest to the symmetric one")
+        planner = replace(stick(self._split((a - w) / (2 * b)), "maximum of the sum"), epsilon=math.nan)
         worst = stick(np.full((1, n), self.endowment), "")
-        facts = {"zero-rent tokens": (a - w) / b, "corrective tax per token": (a - w) * (n - 1) / (2 * n)}
+        worth = max(a - w, 0.0)
+        facts = {"zero-rent tokens": worth / b, "corrective tax per token": worth * (n - 1) / (2 * n)}
         return References(selfish, planner, planner.welfare - worst.welfare, facts=facts)
 
     @property
@@ -133,17 +146,11 @@ class Appropriation(RepeatedGame):
     def _split(self, total: float) -> Array:
         """Tokens `(1, N)` as equal as the levels allow, with a sum nearest to `total`."""
         n = self.num_agents
+        total = max(total, 0.0)  # where the outside market pays more, nobody wants the pool
         if not self.levels:
             return np.full((1, n), min(total / n, self.endowment))
         steps = min(round(total / self._step), n * (self.levels - 1))
         return np.asarray((steps // n + (np.arange(n) < steps % n))[None, :] * self._step, dtype=np.float64)
-
-    def _gain(self, tokens: Array, agent: int) -> float:
-        """What `agent` gains in a round by its best deviation."""
-        choices = np.linspace(0.0, self.endowment, self.levels or 10_001)
-        tried = np.repeat(tokens, len(choices), axis=0)
-        tried[:, agent] = choices
-        return float(self.payoff(tried)[:, agent].max() - self.payoff(tokens)[0, agent])
 
     @classmethod
     def theory(cls) -> Iterable[Check]:

@@ -210,9 +210,7 @@ class Attention(Dilemma):
         Raises:
             NotExact: a parameter differs by agent or by world.
         """
-        # The plan jumps between whole levels, so refining the grid converges unevenly: simulated play was
-        # found 1.3 times the difference of the two finest grids away.
-        return stock_references(self, planner_caution=2.0)
+        return stock_references(self)
 
     def facts(self) -> Mapping[str, float]:
         """Closed forms: provocation in Tullock's contest at full goodwill, and goodwill at rest under it."""

@@ -214,7 +214,8 @@ class Auction(RepeatedGame):
             revenue, error, epsilon = self._revenue(entry), 0.0, 0.0
         where = "at the nearest level" if self.bid_levels else "of every auction"
         selfish = Yardstick(
-            weight * value, "closed form", error, epsilon, f"symmetric equilibrium {where}",
+            weight * value, "numerical" if self.bid_levels else "closed form", error, epsilon,
+            f"symmetric equilibrium {where}",
             self._bidding(), {"revenue": revenue, "entry value": self.entry_value()},
         )  # fmt: skip
         planner = Yardstick(planned, "closed form", selection="the highest values win")

@@ -58,7 +58,7 @@ def references(game: Employment) -> References:
     slope = np.concatenate([t[1] for t in terms])
     gain = max(t[2] for t in terms)
     flow = sum(one.welfare(t[0], t[1]) for one, t in zip(employers, terms, strict=True))
-    exactly: Kind = "closed form" if discrete == {False} else "dynamic programming"
+    exactly: Kind = "closed form" if discrete == {False} else "enumeration"
     kind: Kind = exactly if gain < 1e-6 else "best known"
     first = employers[0]
     selfish = stick(

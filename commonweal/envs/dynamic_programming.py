@@ -7,14 +7,19 @@ solves. Source: Puterman (1994), Markov Decision Processes, ch. 6.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import linalg
 
-from commonweal.envs.aggregative import Cells, Game
+from commonweal.envs.aggregative import CERTAIN, Cells, Draws, Game, Model, Others, play
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.intp]
+
+SPARSE = 4  # entries per row up to which a sparse solver is the faster one
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Plan:
     """What a planner does.
 
     Attributes:
-        total: sum of the levels of all agents by state, `(G,)`.
+        total: which of the planned acts by state, `(G,)`; of whole levels, the sum over all agents.
         value: discounted W without end by state, `(G,)`.
     """
 
@@ -30,29 +35,34 @@ class Plan:
     value: Array
 
 
-def transitions(game: Game, cells: Cells, weight: Array) -> Array:
-    """`(G, G)` matrix of a play with probabilities `weight (G, ...)` over `cells (G, ...)`."""
-    size, width = len(game.grid), weight[0].size
-    row = np.repeat(np.arange(size), width) * size
-    flat = (cells.mass * weight).reshape(len(cells.mass), -1)
-    where = (cells.corner.reshape(len(flat), -1) + row).ravel()
-    matrix: Array = np.bincount(where, flat.ravel(), size * size).reshape(size, size).astype(np.float64)
-    return matrix
+def transitions(cells: Cells, weight: Array, size: int) -> Any:
+    """Sparse `(C, G)` matrix of plays that draw one of `cells (C, ...)` by `weight (C, ...)`."""
+    count, width = len(weight), weight[0].size
+    row = np.broadcast_to(np.repeat(np.arange(count), width), (len(cells.mass), count * width))
+    entries = (cells.mass * weight).ravel(), (row.ravel(), cells.corner.ravel())
+    return sparse.csr_matrix(entries, shape=(count, size))
+
+
+def endless(matrix: Any, discount: float, flow: Array) -> Array:
+    """Discounted sum without end of `flow (G,)` along the sparse `matrix (G, G)`, by starting state."""
+    if matrix.nnz <= SPARSE * len(flow):
+        step = sparse.identity(len(flow), format="csc") - discount * matrix.tocsc()
+        return np.asarray(linalg.spsolve(step, flow), np.float64)
+    return np.asarray(np.linalg.solve(np.eye(len(flow)) - discount * matrix.toarray(), flow), np.float64)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The Markov chain of a fixed way of playing: `reward, welfare (G,)`, `matrix (G, G)`."""
+    """The Markov chain of a fixed way of playing: `reward, welfare (G,)`, sparse `matrix (G, G)`."""
 
     reward: Array
     welfare: Array
-    matrix: Array
+    matrix: Any
     discount: float
 
     def forever(self, flow: Array) -> Array:
         """Discounted sum of `flow (G,)` without end, by starting state."""
-        step = np.eye(len(flow)) - self.discount * self.matrix
-        return np.asarray(np.linalg.solve(step, flow), np.float64)
+        return endless(self.matrix, self.discount, flow)
 
     def over(self, flow: Array, plays: int) -> Array:
         """Discounted sum of `flow (G,)` over so many plays, by starting state."""
@@ -60,23 +70,6 @@ class Chain:
         for _ in range(plays):
             total = flow + self.discount * (self.matrix @ total)
         return total
-
-
-def chain(game: Game, own: Array, others: Array) -> Chain:
-    """The chain when an agent plays `own (G, L)` and the others' profile has law `others (G, P)`."""
-    weight = own[:, :, None] * others[:, None, :]
-    cells = game.cells
-    return Chain(
-        np.einsum("glp,glp->g", weight, cells.reward),
-        np.einsum("glp,glp->g", weight, cells.welfare),
-        transitions(game, cells, weight),
-        game.discount,
-    )
-
-
-def symmetric_chain(game: Game, strategy: Array) -> Chain:
-    """The chain when everybody plays `strategy (G, L)`."""
-    return chain(game, strategy, game.others.probabilities([strategy] * (game.num_agents - 1)))
 
 
 def planned_cells(game: Game) -> Cells:
@@ -88,61 +81,128 @@ def planned_cells(game: Game) -> Cells:
 
 def planner(game: Game) -> Plan:
     """The first best among all total levels, by policy iteration."""
-    cells = planned_cells(game)
-    reward, rows = cells.welfare, np.arange(len(game.grid))
-    value = np.zeros(len(rows))
-    choice = np.full(len(rows), -1)
+    return best_plan(planned_cells(game), game.discount)
+
+
+def best_plan(cells: Cells, discount: float) -> Plan:
+    """The largest W among the acts of `cells (G, K)`, by policy iteration."""
+    rows = np.arange(len(cells.welfare))
+    value, choice = np.zeros(len(rows)), np.full(len(rows), -1)
     while True:
-        action_value = reward + game.discount * cells.expect(value)
-        best = action_value.max(axis=1)
-        keep = action_value[rows, choice] >= best - 1e-12 * (1.0 + np.abs(best))
-        improved = np.where(keep & (choice >= 0), choice, action_value.argmax(axis=1))
+        improved = _improved(cells.welfare + discount * cells.expect(value), choice)
         if (improved == choice).all():
             return Plan(choice, value)
         choice = improved
         picked = cells[rows[:, None], choice[:, None]]
-        matrix = transitions(game, picked, np.ones((len(rows), 1)))
-        value = np.linalg.solve(np.eye(len(rows)) - game.discount * matrix, reward[rows, choice])
+        matrix = transitions(picked, np.ones((len(rows), 1)), len(rows))
+        value = endless(matrix, discount, picked.welfare[:, 0])
 
 
-def planned_chain(game: Game, total: Ints) -> Chain:
-    """The chain of a plan."""
-    rows = np.arange(len(game.grid))
-    cells = planned_cells(game)[rows[:, None], total[:, None]]
-    matrix = transitions(game, cells, np.ones((len(rows), 1)))
-    return Chain(cells.reward[:, 0], cells.welfare[:, 0], matrix, game.discount)
+def _improved(action_value: Array, choice: Ints) -> Ints:
+    """The best acts `(G,)` of `action_value (G, A)`; an earlier choice stays where it is as good."""
+    best = action_value.max(axis=1)
+    keep = action_value[np.arange(len(best)), choice] >= best - 1e-12 * (1.0 + np.abs(best))
+    return np.where(keep & (choice >= 0), choice, action_value.argmax(axis=1))
 
 
-def response_cells(game: Game, others: Array) -> tuple[Array, Array]:
-    """Reward `(G, L)` and transitions `(G, L, G)` of each own level against `others (G, P)`."""
-    size, levels = len(game.grid), game.num_levels
-    reward = np.einsum("gp,glp->gl", others, game.cells.reward)
-    row = (np.arange(size * levels) * size).reshape(size, levels, 1)
-    flat = (game.cells.mass * others[:, None, :]).ravel()
-    matrix = np.bincount((game.cells.corner + row).ravel(), flat, size * levels * size)
-    return reward, matrix.astype(np.float64).reshape(size, levels, size)
+@dataclass(frozen=True)
+class Reply:
+    """An agent's problem while the others' play is fixed.
+
+    Attributes:
+        reward, welfare: by state and own act, `(G, A)`.
+        matrix: sparse, `(G A, G)`.
+        discount: per play.
+    """
+
+    reward: Array
+    welfare: Array
+    matrix: Any
+    discount: float
+
+    def chain(self, own: Array) -> Chain:
+        """The chain of the own acts' law `own (G, A)`."""
+        size, acts = own.shape
+        pick = sparse.csr_matrix(
+            (own.ravel(), np.arange(size * acts), acts * np.arange(size + 1)), shape=(size, size * acts)
+        )
+        reward, welfare = (np.einsum("ga,ga->g", own, flow) for flow in (self.reward, self.welfare))
+        return Chain(reward, welfare, pick @ self.matrix, self.discount)
+
+    def best(self, start: Array) -> Array:
+        """Value `(G,)` of the best reply; `start (G,)` is a first guess."""
+        (size, acts), value = self.reward.shape, start
+        rows, choice = np.arange(size), np.full(size, -1)
+        while True:
+            improved = _improved(
+                self.reward + self.discount * (self.matrix @ value).reshape(size, acts), choice
+            )
+            if (improved == choice).all():
+                return value
+            choice = improved
+            value = endless(self.matrix[rows * acts + choice], self.discount, self.reward[rows, choice])
+
+    def gain(self, own: Array) -> tuple[Array, Array]:
+        """The value of `own (G, A)` and what the best reply adds to it, `(G,)` each."""
+        link = self.chain(own)
+        value = link.forever(link.reward)
+        return value, np.maximum(self.best(value) - value, 0.0)
 
 
-def best_response(reward: Array, matrix: Array, discount: float, start: Array) -> Array:
-    """Value `(G,)` of the best reply, from `response_cells`; `start (G,)` is a first guess."""
-    rows, value = np.arange(len(reward)), start
-    choice = np.full(len(rows), -1)
-    while True:
-        action_value = reward + discount * (matrix @ value)
-        best = action_value.max(axis=1)
-        keep = action_value[rows, choice] >= best - 1e-12 * (1.0 + np.abs(best))
-        improved = np.where(keep & (choice >= 0), choice, action_value.argmax(axis=1))
-        if (improved == choice).all():
-            return value
-        choice = improved
-        value = np.linalg.solve(np.eye(len(rows)) - discount * matrix[rows, choice], reward[rows, choice])
+def played_reply(
+    model: Model, grid: Array, acts: Array, law: Array, others: Others, discount: float,
+    draws: Draws = CERTAIN,
+) -> Reply:  # fmt: skip
+    """The same for any own acts `(A,)`, by playing no more than what the others do at all.
+
+    Args:
+        model: see `aggregative`.
+        grid: of states, `(G,)`.
+        acts: levels, or numbers between them where acts are continuous.
+        law: of the others' profiles, `(G, P)`.
+        others: the profiles.
+        discount: per play.
+        draws: see `aggregative`.
+    """
+    state, profile = np.nonzero(law > 0.0)
+    count, width = len(acts), len(state)
+    own = np.repeat(acts, width)
+    levels = np.concatenate([own[:, None], np.tile(others.profiles[profile], (count, 1))], axis=1)
+    cells = play(model, grid, np.tile(grid[state], count), levels, draws)
+    return _reply(cells.shaped((count, width)), state, law[state, profile], len(grid), discount)
+
+
+def reply(game: Game, law: Array) -> Reply:
+    """The problem of one agent against profiles with `law (G, P)`, from the game's tables."""
+    state, profile = np.nonzero(law > 0.0)
+    cells = game.cells[state, np.arange(game.num_levels)[:, None], profile]
+    return _reply(cells, state, law[state, profile], len(game.grid), game.discount)
+
+
+def _reply(cells: Cells, state: Ints, weight: Array, size: int, discount: float) -> Reply:
+    """From cells `(A, W)` of each own act, in `state (W,)` with probability `weight (W,)` each."""
+    count = len(cells.reward)
+    row = state * count + np.arange(count)[:, None]
+    reward, welfare = (
+        np.bincount(row.ravel(), (weight * flow).ravel(), size * count).astype(np.float64)
+        for flow in (cells.reward, cells.welfare)
+    )
+    entries = (cells.mass * weight).ravel(), (np.tile(row.ravel(), len(cells.mass)), cells.corner.ravel())
+    matrix = sparse.csr_matrix(entries, shape=(size * count, size))
+    return Reply(reward.reshape(size, count), welfare.reshape(size, count), matrix, discount)
+
+
+def symmetric(game: Game, strategy: Array) -> Reply:
+    """The problem of one agent when all others play `strategy (G, L)`."""
+    law = game.others.probabilities([strategy] * (game.num_agents - 1))
+    return reply(game, np.broadcast_to(law, (len(game.grid), law.shape[1])))
+
+
+def symmetric_chain(game: Game, strategy: Array) -> Chain:
+    """The chain when everybody plays `strategy (G, L)`."""
+    return symmetric(game, strategy).chain(strategy)
 
 
 def deviation_gain(game: Game, strategy: Array) -> tuple[Array, Array]:
     """An agent's value when all play `strategy (G, L)`, and what deviating alone adds, `(G,)` each."""
-    others = game.others.probabilities([strategy] * (game.num_agents - 1))
-    others = np.broadcast_to(others, (len(game.grid), others.shape[1]))
-    link = chain(game, strategy, others)
-    value = link.forever(link.reward)
-    reward, matrix = response_cells(game, others)
-    return value, np.maximum(best_response(reward, matrix, game.discount, value) - value, 0.0)
+    return symmetric(game, strategy).gain(strategy)

@@ -67,7 +67,8 @@ def solve(game: Exchange) -> References:
     bound = game.weight * float(game.wealth.sum())
 
     def stick(acts: Array, gain: float, selection: str) -> Yardstick:
-        kind: Kind = "dynamic programming" if gain * game.weight <= EQUILIBRIUM * bound / n else "best known"
+        exactly: Kind = "enumeration" if game.levels else "numerical"
+        kind: Kind = exactly if gain * game.weight <= EQUILIBRIUM * bound / n else "best known"
         value = game.payoff(acts[None])[0]
         detail = {"fight": float(acts[:, 0].mean()), "least payoff": float(value.min())}
         rule = Always(game, {name: acts[None, :, k] for k, name in enumerate(names)})

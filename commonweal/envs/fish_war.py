@@ -195,21 +195,22 @@ class FishWar(Dilemma):
         return (1.0 - float(np.asarray(self.elasticity)) * self.discount) / self.num_agents
 
     def references(self) -> References:
-        """Both yardsticks in closed form; with levels or a binding cap, at the nearest share there is.
+        """Both yardsticks in closed form; selfish play at the nearest share there is, see `_planned`.
 
         Raises:
             NotExact: a parameter differs by agent or by world.
         """
         one_state(self)
-        planner = self._yardstick(self.planner_share())
-        selfish = self._yardstick(self.markov_perfect_share())
+        planner = self._yardstick(self._planned(), self.planner_share())
+        share = self._nearest(self.markov_perfect_share())
+        selfish = self._yardstick(np.full(self.num_agents, share), self.markov_perfect_share())
         gain = float(self.deviation_gain(np.full(self.num_agents, selfish.detail["share"])).max())
         gap = planner.welfare - selfish.welfare
         exact = gain <= max(LARGEST_EPSILON * gap / self.num_agents, 1e-12)
         selfish = replace(
             selfish,
             epsilon=gain,
-            kind="closed form" if exact else "best known",
+            kind=selfish.kind if exact else "best known",
             selection="limit of finite-horizon backward induction",
         )
         extremes = [
@@ -219,21 +220,34 @@ class FishWar(Dilemma):
         values = [planner.welfare, selfish.welfare, *(float(value) for value in extremes)]
         return References(selfish, planner, max(values) - min(values), facts=self.facts())
 
-    def _yardstick(self, theory: float) -> Yardstick:
-        """All play the possible share nearest to `theory`."""
+    def _nearest(self, theory: float) -> float:
+        """The possible share nearest to `theory`."""
         share = min(max(theory, self.min_share), self.cap / self.num_agents)
-        entry = share
-        if self.share_levels:
-            level = int(np.abs(self._shares() - share).argmin())
-            share, entry = float(self._shares()[level]), float(level)
-        shares = np.full(self.num_agents, share)
+        return float(self._shares()[np.abs(self._shares() - share).argmin()]) if self.share_levels else share
+
+    def _planned(self) -> Array:
+        """The planner's shares `(N,)`: of levels the best two next to each other.
+
+        Payoffs are linear in the logarithm of the stock, so that the best shares are the same at every stock;
+        and concave in shares of a given sum, so that no others are better.
+        """
+        n = self.num_agents
+        if not self.share_levels:
+            return np.full(n, self._nearest(self.planner_share()))
+        low, more = np.divmod(np.arange(n * (self.share_levels - 1) + 1), n)
+        tried = self._shares()[low[:, None] + (np.arange(n) < more[:, None])]
+        return np.asarray(max(tried, key=lambda shares: float(self.value(shares).sum())), np.float64)
+
+    def _yardstick(self, shares: Array, theory: float) -> Yardstick:
+        """All play the possible shares `(N,)` for ever."""
+        entry = np.abs(shares[:, None] - self._shares()).argmin(axis=1) if self.share_levels else shares
         alpha = float(np.asarray(self.elasticity))
         stock = (1.0 - shares.sum()) ** (alpha / (1.0 - alpha)) if alpha < 1.0 else math.nan
         return Yardstick(
             float(self.value(shares, self.time_limit).sum()),
-            "closed form",
-            rule=ConstantRule(self.actions()[0], entry),
-            detail={"share": share, "share in theory": theory, "steady stock": stock},
+            "enumeration" if self.share_levels else "closed form",
+            rule=ConstantRule(self.actions()[0], entry.astype(np.float64)),
+            detail={"share": float(shares.mean()), "share in theory": theory, "steady stock": stock},
         )
 
     def facts(self) -> Mapping[str, float]:

@@ -209,7 +209,7 @@ class Holdup(RepeatedGame):
         """The equilibrium of a round, played in every round; the planner invests for the pair."""
         planned = self._best(planned=True)  # raises where the range of investments is too small
         discrete = bool(self.levels)
-        kind: Kind = "dynamic programming" if discrete else "closed form"
+        kind: Kind = "enumeration" if discrete else "closed form"
 
         def stick(investment: Array, selection: str, *, equilibrium: bool) -> Yardstick:
             welfare = self.weight * float(self.payoff(investment).sum())

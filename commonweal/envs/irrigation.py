@@ -227,13 +227,13 @@ class Irrigation(RepeatedGame):
                 "tail's water": float(taken[0, -1]),
             }
             welfare = self.weight * float(payoff.sum())
-            return Yardstick(welfare, "dynamic programming", 0.0, self.weight * gain, selection, rule, detail)
+            return Yardstick(welfare, "enumeration", 0.0, self.weight * gain, selection, rule, detail)
 
         found = canal.equilibria(self, gate)
         how = f"worst of {len(found)} sums of labour in pure equilibria of a round; water by dominance"
         sticks = sorted((stick(given, gate, how) for given in found), key=lambda one: one.welfare)
         planner = stick(*canal.plan(self), "maximum of the sum over all levels")
-        planner = replace(planner, epsilon=math.nan)
+        planner = replace(planner, kind="dynamic programming", epsilon=math.nan)
         everything = np.broadcast_to(np.asarray(self.endowment), (1, self.num_agents))
         extremes = [
             stick(g, d, "").welfare for g in (0.0 * everything, everything) for d in (0.0 * gate, gate)

@@ -41,7 +41,7 @@ from commonweal.envs.repeated import Always
 from commonweal.errors import NotExact
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.references import Check, References, Yardstick
+from commonweal.references import Check, Kind, References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
@@ -176,18 +176,19 @@ class Labour(Dilemma):
         """
         skill, k = self._row("skill"), self._row("labour_weight")
 
-        def stick(labour: Array, money: Array, selection: str, epsilon: float) -> Yardstick:
+        def stick(labour: Array, money: Array, selection: str, epsilon: float, kind: Kind) -> Yardstick:
             value = float((self.consumption_utility(money) - self.labour_cost(labour)).sum())
             return Yardstick(
-                self.weight * value, "closed form", 0.0, epsilon, selection, Always(self, {"labour": labour}),
+                self.weight * value, kind, 0.0, epsilon, selection, Always(self, {"labour": labour}),
                 {"labour": float(labour.mean()), "income": float((skill * labour).mean())},
             )  # fmt: skip
 
         alone = self._alone(skill, k)
-        selfish = stick(alone, skill * alone, "each alone, a dominant strategy", 0.0)
+        exactly: Kind = "enumeration" if self.levels else "closed form"
+        selfish = stick(alone, skill * alone, "each alone, a dominant strategy", 0.0, exactly)
         best = self._commanded(skill, k)
         shared = np.full_like(best, (skill * best).mean())
-        planner = stick(best, shared, "first best with equal consumption", math.nan)
+        planner = stick(best, shared, "first best with equal consumption", math.nan, "numerical")
         idle = self.weight * float(self.consumption_utility(np.zeros(1))[0]) * self.num_agents
         corrective, others, facts = self._taxed()
         return References(selfish, planner, planner.welfare - idle, corrective, others, facts)
@@ -247,7 +248,7 @@ class Labour(Dilemma):
         # A rate shared with all N moves as much money, and leaves as much, as `rate (1 - 1/N)`
         # shared with the others.
         flat = Yardstick(
-            self.weight * value, "best known", 0.0, 0.0, "best flat tax, shared among the others",
+            self.weight * value, "numerical", 0.0, 0.0, "best flat tax, shared among the others",
             detail={"rate": rate * (1.0 - 1.0 / n)},
         )  # fmt: skip
         facts = {
@@ -260,7 +261,7 @@ class Labour(Dilemma):
             return {"income": flat}, {}, facts
         rates = {f"marginal rate {i + 1}": float(r) for i, r in enumerate(best.marginal_rates)}
         schedule = Yardstick(
-            self.weight * best.welfare, "best known", self.weight * best.gap,
+            self.weight * best.welfare, "numerical", self.weight * best.gap,
             selection="convex programme over incentive-compatible schedules", detail=rates,
         )  # fmt: skip
         return {"income": flat}, {"Mirrlees optimum": schedule}, facts

@@ -240,7 +240,7 @@ class Lemons(RepeatedGame):
         goods = [(float(a[0]), float(b[0]), float(k[0])) for a, b, k in zip(low, high, premium, strict=True)]
         known = {good: self._prices(*good) for good in goods}
         epsilon = max(gain for _, gain in known.values())
-        exactly: Kind = "dynamic programming" if self.price_levels else "closed form"
+        exactly: Kind = "enumeration" if self.price_levels else "closed form"
         kind: Kind = exactly if epsilon < 1e-6 else "best known"
 
         def stick(place: int, selection: str) -> Yardstick:

@@ -282,7 +282,7 @@ class Matrix(Dilemma):
         detail = {f"payoff of player {i}": float(v) for i, v in enumerate(value)}
         detail |= {f"null act of player {i}": float(law[0]) for i, law in enumerate(laws)}
         welfare = self.weight * float(value.sum())
-        return Yardstick(welfare, "closed form", 0.0, epsilon, selection, Laws(np.stack(laws)), detail)
+        return Yardstick(welfare, "enumeration", 0.0, epsilon, selection, Laws(np.stack(laws)), detail)
 
     def _reversion_discount(self, planned: list[Array], threat: list[Array]) -> float:
         """`max_i (best deviation - planned) / (best deviation - threat)`, of those who would deviate."""

@@ -284,7 +284,7 @@ class MoralHazard(RepeatedGame):
         rows, later = self._rows(), self.weight - 1.0
         known = {row: self.best_contract(*row) for row in set(rows)}
         wages = np.stack([known[row] for row in rows])
-        kind: Kind = "dynamic programming" if self.wage_levels else "closed form"
+        kind: Kind = "enumeration" if self.wage_levels else "numerical"
         idle = sum(o for _, o in rows)
 
         def answering(seen: Mapping[str, Array]) -> Mapping[str, Array]:

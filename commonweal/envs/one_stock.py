@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma
-from commonweal.envs.dynamic_programming import planner
 from commonweal.envs.yardsticks import (
     constant_range,
     equilibrium_yardsticks,
     laissez_faire,
     one_state,
+    plan_of,
     plan_yardstick,
 )
 from commonweal.references import References
@@ -45,18 +45,17 @@ def planned_value(dilemma: Dilemma) -> PlannedValue:
     return _planned_value(type(dilemma), _key(dilemma))  # type: ignore[arg-type]
 
 
-def stock_references(dilemma: Dilemma, planner_caution: float = 1.0) -> References:
+def stock_references(dilemma: Dilemma) -> References:
     """Worst symmetric Markov-perfect equilibrium and planner by dynamic programming, with its `facts()`.
 
     Args:
         dilemma: see `yardsticks.OneState`.
-        planner_caution: times the difference of the two finest grids is the planner's error bound.
 
     Raises:
         NotExact: a parameter differs by agent or by world.
     """
     one_state(dilemma)
-    return _references(type(dilemma), _key(dilemma), planner_caution)  # type: ignore[arg-type]
+    return _references(type(dilemma), _key(dilemma))  # type: ignore[arg-type]
 
 
 def _key(dilemma: Dilemma) -> str:
@@ -65,19 +64,17 @@ def _key(dilemma: Dilemma) -> str:
 
 @lru_cache(maxsize=64)
 def _planned_value(cls: type[Dilemma], key: str) -> PlannedValue:
-    game = laissez_faire(cls.from_dict(json.loads(key))).games()[-1]
-    return PlannedValue(game.grid, planner(game).value)
+    plan = plan_of(laissez_faire(cls.from_dict(json.loads(key))))
+    return PlannedValue(plan.grid, plan.value)
 
 
 @lru_cache(maxsize=64)
-def _references(cls: type[Dilemma], key: str, planner_caution: float) -> References:
+def _references(cls: type[Dilemma], key: str) -> References:
     dilemma = cls.from_dict(json.loads(key))
     problem = laissez_faire(dilemma)
-    games = problem.games()
-    planned, _ = plan_yardstick(problem, games)
-    planned = replace(planned, error=planner_caution * planned.error)
-    selfish, *more = equilibrium_yardsticks(problem, games, planned.welfare)
-    low, high = constant_range(problem, games[0])
+    planned = plan_yardstick(problem)
+    selfish, *more = equilibrium_yardsticks(problem, planned.welfare)
+    low, high = constant_range(problem, problem.games()[0])
     found = [planned.welfare, selfish.welfare, *(other.welfare for other in more)]
     names = {f"another selfish search {i}": other for i, other in enumerate(more, start=1)}
     payoff_range = max(high, *found) - min(low, *found)

@@ -52,7 +52,7 @@ from commonweal.envs.repeated import Always, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.references import Check, References, Yardstick
+from commonweal.references import Check, Kind, References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real
 
 Array = NDArray[np.float64]
@@ -266,7 +266,8 @@ def _references(parameters: str) -> References:
     def stick(output: Array, selection: str) -> Yardstick:
         value, detail = float(game.welfare(output[None])[0]), {"output": float(output.sum())}
         rule = Always(game, {"output": output[None]})
-        return Yardstick(game.weight * value, "closed form", selection=selection, rule=rule, detail=detail)
+        kind: Kind = "enumeration" if game.levels else "closed form"
+        return Yardstick(game.weight * value, kind, selection=selection, rule=rule, detail=detail)
 
     where = "at levels where nobody gains" if game.levels else "the only one"
     nash = at_levels(game.output("Cournot"), selfish=True)
@@ -280,7 +281,7 @@ def _references(parameters: str) -> References:
     planner = replace(planner, error=max(bound - planner.welfare, 0.0))
     rate = game.corrective_tax()
     taxed = stick(game.output("Cournot", rate), "the best tax per unit emitted, continuous output")
-    taxed = replace(taxed, rule=None, epsilon=0.0, detail={**taxed.detail, "rate": rate})
+    taxed = replace(taxed, kind="closed form", rule=None, epsilon=0.0, detail={**taxed.detail, "rate": rate})
     takers = game.output("price takers")
     others = 1.0 - float(np.max(game.damage_share)) / n
     facts = {

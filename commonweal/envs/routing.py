@@ -278,7 +278,7 @@ class Routing(RepeatedGame):
         epsilon = self.weight * self.gain(count) * float(value.max()) if worst else math.nan
         welfare = -self.weight * self._cost(route, value)
         rule = Always(self, {"route": route})
-        return Yardstick(welfare, "closed form", 0.0, epsilon, selection, rule, detail)
+        return Yardstick(welfare, "enumeration", 0.0, epsilon, selection, rule, detail)
 
     @classmethod
     def theory(cls) -> Iterable[Check]:

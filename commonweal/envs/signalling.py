@@ -266,7 +266,7 @@ class Signalling(RepeatedGame):
         cost = np.array(np.broadcast_to(value, (1, self.num_workers)))
         low, high, delta = self.low_ability, self.high_ability, self.discount
         pooled = self._bid(low + self.share_high * (high - low))
-        kind: Kind = "dynamic programming" if self.signal_levels or self.wage_levels else "closed form"
+        kind: Kind = "closed form"  # rounded to levels where there are any
         nothing = np.zeros_like(cost)
         pooling = self._yardstick(cost, nothing, (pooled, pooled), kind, "nobody believes in signals")
         planner = replace(pooling, epsilon=math.nan, selection="all are hired, nobody signals")

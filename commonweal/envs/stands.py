@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs import rotation
-from commonweal.envs.aggregative import Cells, Game, Levels, OneStep, tabulate
+from commonweal.envs.aggregative import CERTAIN, Game, Levels, OneStep
 from commonweal.envs.dynamic_programming import deviation_gain, planner
 from commonweal.envs.markov_perfect import welfare
 from commonweal.envs.yardsticks import Fixed, MixedRule, Problem, constant_range, equilibrium_yardsticks
@@ -63,46 +63,31 @@ class Weather(Fixed):
 
 def game_of(forest: Forest) -> tuple[Problem, Game]:
     """The game on one stand, by the whole stand or nothing, played by `forest.step` itself."""
-    n, (action,), grid = forest.loggers_per_stand, forest.actions(), forest.grid(0)
+    n, (action,) = forest.loggers_per_stand, forest.actions()
 
-    def in_weather(fire: float) -> Game:
-        def model(age: Array, levels: Levels, shock: float) -> OneStep:
-            worlds = len(age)
-            rng = Weather(worlds, fire, forest.id)
-            state, work = forest.initial(rng), np.zeros((worlds, forest.num_agents))
-            state.age[:], state.stocked[:] = 0.0, 0.0  # the other stands are bare and stay so
-            state.age[:, 0], state.stocked[:, 0], work[:, :n] = age, age > 0.0, levels
-            following, outcome = forest.step(state, {"work": work}, rng)
-            utility = forest.utility(following, outcome, outcome.money)
-            return OneStep(utility[:, 0], utility.sum(axis=1), following.age[:, 0], np.ones(worlds))
+    def model(age: Array, levels: Levels, draw: float) -> OneStep:
+        worlds = len(age)
+        rng = Weather(worlds, draw, forest.id)
+        state, work = forest.initial(rng), np.zeros((worlds, forest.num_agents))
+        state.age[:], state.stocked[:] = 0.0, 0.0  # the other stands are bare and stay so
+        state.age[:, 0], state.stocked[:, 0], work[:, :n] = age, age > 0.0, levels
+        following, outcome = forest.step(state, {"work": work}, rng)
+        utility = forest.utility(following, outcome, outcome.money)
+        return OneStep(utility[:, 0], utility.sum(axis=1), following.age[:, 0], np.ones(worlds))
 
-        return tabulate(model, grid, 2, n, forest.discount)
-
-    def build(points: int) -> Game:
-        calm = in_weather(1.0)
-        if not forest.ignition:
-            return calm
-        cells = _either(calm.cells, in_weather(0.0).cells, 1.0 - _survival(forest))
-        return replace(calm, cells=cells)
-
+    weather = CERTAIN
+    if forest.ignition:
+        weather = np.array([0.0, 1.0]), np.array([1.0 - _survival(forest), _survival(forest)])
     start = float(np.asarray(forest.initial_age))
-    problem = Problem(build, start, forest.time_limit, "age", action, 2, noisy=False)
-    return problem, build(0)
+    problem = Problem(
+        model, forest.grid, n, 2, forest.discount, start, forest.time_limit, "age", action, (weather,)
+    )
+    return problem, problem.build(0)
 
 
 def _survival(forest: Forest) -> float:
     """Probability that no fire starts in a stand within a year."""
     return math.exp(-float(forest.ignition) * forest.interval)  # type: ignore[arg-type]
-
-
-def _either(one: Cells, other: Cells, chance: float) -> Cells:
-    """The lottery between two outcomes of every cell, the other with that chance."""
-    return Cells(
-        (1.0 - chance) * one.reward + chance * other.reward,
-        (1.0 - chance) * one.welfare + chance * other.welfare,
-        np.concatenate([one.corner, other.corner]),
-        np.concatenate([(1.0 - chance) * one.mass, chance * other.mass]),
-    )
 
 
 @dataclass(frozen=True)
@@ -204,7 +189,7 @@ def references(parameters: str) -> References:
         why = "each owner's own best, whatever the others do"
         found = [_by_age(forest, problem, game, game.cells.reward, why)]
     else:
-        found = equilibrium_yardsticks(problem, [game] * 4, planned.welfare)
+        found = equilibrium_yardsticks(problem, planned.welfare)
     selfish, *more = [_whole(forest, game, yardstick) for yardstick in found]
     planned = replace(_whole(forest, game, planned), epsilon=math.nan)
     extremes = [forest.num_stands * value for value in constant_range(problem, game)]

@@ -1,11 +1,15 @@
 """Yardsticks of a symmetric game in one state, each with a bound on its error.
 
-Equilibria are found on a coarse grid and followed to the next. What is reported is *measured* on
-the finest, for the very rule that scripted agents play (probabilities interpolated between grid
-points): its W, and its epsilon, the exact gain of the best reply. The error bound is the difference
-between W of that rule on the finest grid and on one with twice the spacing: the error of the finest
-is below it wherever halving the spacing at least halves the error. `detail["epsilon_error"]` is the
-same difference for epsilon.
+Equilibria are found on a coarse grid and followed to the next. What is reported is *measured*, for the very
+rule that scripted agents play: its W and its epsilon, the exact gain of the best reply.
+
+A bound has two sides. *From below* stands what the rule itself brings: the planner's is played by the model
+from the initial state, which makes no grid error; where lots are drawn (mixed strategies, noise) W is
+computed on ever finer grids and nodes. *From above* stands the value that dynamic programming promises on
+ever finer grids (and acts, where they are continuous). The spread of the last three refinements bounds the
+error of the finest wherever each refinement at least halves it; two differences that agree by chance do
+not fool it, as one can. The planner's error is what lies between both sides, so a better plan without end
+is within it. `detail["epsilon_error"]` is the change of epsilon in its last refinement.
 """
 
 from __future__ import annotations
@@ -17,10 +21,22 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.aggregative import Game, Ints, Levels, OneStep, lottery, tabulate
+from commonweal.envs.aggregative import (
+    CERTAIN,
+    Draws,
+    Game,
+    Levels,
+    Model,
+    OneStep,
+    lottery,
+    normal,
+    play,
+    sums,
+    tabulate,
+)
 from commonweal.envs.base import Dilemma
-from commonweal.envs.dynamic_programming import Plan, deviation_gain, planned_chain, planner
-from commonweal.envs.markov_perfect import Equilibrium, equilibria, mixture, refined, welfare
+from commonweal.envs.dynamic_programming import Chain, best_plan, played_reply, transitions
+from commonweal.envs.markov_perfect import equilibria, mixture, refined, welfare
 from commonweal.errors import NotExact
 from commonweal.random import Streams
 from commonweal.references import Yardstick
@@ -28,9 +44,13 @@ from commonweal.spaces import Action, Real
 
 Array = NDArray[np.float64]
 
-GRIDS = (101, 201, 401, 801)  # two to search on, two to measure on
-NOISY_GRIDS = (101, 201, 401)  # noise smooths, and costs a factor of the quadrature's nodes
-MANY_LEVELS_GRIDS = (51, 101, 201)
+SEARCH = (101, 201)  # grids on which equilibria are sought
+SEARCH_OF_MANY_LEVELS = (51, 101)
+MEASURE = (401, 801, 1601)  # grids of the refinements
+NOISY_MEASURE = (101, 201, 401)  # noise smooths, and costs a factor of its nodes
+SHOCK = 0.5  # standard deviations between nodes of a normal shock; halved with each refinement
+ENDLESS = 5  # times the plays that count, whose end weighs a hundredth: then 1e-10 is left of any value
+FINER_ACTS = 4  # continuous acts of a deviation between two levels, and of each zoom of a planner
 CONTINUOUS_LEVELS = 51  # stand for a continuous action
 LARGEST_EPSILON = 0.01  # of the gap per agent; above it a strategy is only "best known"
 
@@ -98,32 +118,67 @@ def one_state(dilemma: Dilemma) -> OneState:
     return dilemma  # type: ignore[return-value]
 
 
+def draws_of(dilemma: Dilemma) -> tuple[Draws, ...]:
+    """What is drawn within a play, for the search and each refinement: normal shocks where there is noise."""
+    if not np.any(getattr(dilemma, "noise", 0.0)):
+        return (CERTAIN,)
+    return tuple(normal(SHOCK / 2**k) for k in range(4))
+
+
 @dataclass(frozen=True)
 class Problem:
     """A configured game, ready to be put on any grid.
 
     Attributes:
-        build: number of grid points -> game.
+        model: one play.
+        grid: number of points -> coordinates.
+        num_agents: N.
+        num_levels: L; the levels stand for a continuous action where the column has none.
+        discount: per play.
         start: coordinate of the initial state.
         plays: length over which W is counted.
         signal: observation column that shows the coordinate.
         action: the only action column.
-        num_levels: L; the levels stand for a continuous action where the column has none.
-        noisy: whether shocks are drawn within a play.
+        draws: what is drawn within a play: for the search, then for each refinement; or one for all.
     """
 
-    build: Callable[[int], Game]
+    model: Model
+    grid: Callable[[int], Array]
+    num_agents: int
+    num_levels: int
+    discount: float
     start: float
     plays: int
     signal: str
     action: Action
-    num_levels: int
-    noisy: bool
+    draws: tuple[Draws, ...]
+
+    @property
+    def continuous(self) -> bool:
+        """Whether levels stand for a continuous action."""
+        return not self.action.space.size
+
+    def build(self, points: int) -> Game:
+        """The game on a grid."""
+        return tabulate(
+            self.model, self.grid(points), self.num_levels, self.num_agents, self.discount,
+            draws=self.draws[0],
+        )  # fmt: skip
 
     def games(self) -> list[Game]:
-        """The game on each grid, from the coarsest on; fewer points where levels are many."""
-        grids = MANY_LEVELS_GRIDS if self.num_levels > 25 else NOISY_GRIDS if self.noisy else GRIDS
-        return [self.build(points) for points in grids]
+        """The game on the grids on which equilibria are sought; fewer points where levels are many."""
+        return [self.build(points) for points in (SEARCH_OF_MANY_LEVELS if self.num_levels > 25 else SEARCH)]
+
+    def refinements(self) -> list[tuple[Array, Draws]]:
+        """Grids and draws, finer and finer."""
+        if len(self.draws) > 1:
+            grids = [self.grid(points) for points in NOISY_MEASURE]
+            return list(zip(grids, self.draws[1:], strict=True))
+        return [(self.grid(points), self.draws[0]) for points in MEASURE]
+
+    def at(self, grid: Array, value: Array) -> float:
+        """`value (G,)` at the start."""
+        return float(np.interp(self.start, grid, value))
 
     def entries(self, level: Array) -> Array:
         """Entries of the action array from level indices."""
@@ -131,12 +186,9 @@ class Problem:
         assert isinstance(space, Real)
         if space.levels:
             return level
-        return space.low + level * (space.high - space.low) / (self.num_levels - 1)
-
-
-def noisy(dilemma: Dilemma) -> bool:
-    """Whether normal shocks are drawn within a play."""
-    return bool(np.any(getattr(dilemma, "noise", 0.0)))
+        return np.minimum(
+            space.low + level * (space.high - space.low) / (self.num_levels - 1), space.high
+        )  # rounding must not leave the range
 
 
 def laissez_faire(dilemma: Dilemma) -> Problem:
@@ -160,14 +212,12 @@ def laissez_faire(dilemma: Dilemma) -> Problem:
         continues = np.ones(len(coordinate)) if ended is None else (~ended).astype(np.float64)
         return OneStep(utility[:, 0], welfare, game.coordinate(following), continues)
 
-    def build(points: int) -> Game:
-        grid = game.grid(points)
-        return tabulate(model, grid, num_levels, game.num_agents, game.discount, noisy=noisy(dilemma))
-
     start = float(game.coordinate(dilemma.initial(Fixed(1, None, dilemma.id)))[0])
     assert dilemma.time_limit is not None
-    limit = dilemma.time_limit
-    return Problem(build, start, limit, signal.name, action, num_levels, noisy(dilemma))
+    return Problem(
+        model, game.grid, game.num_agents, num_levels, game.discount, start, dilemma.time_limit,
+        signal.name, action, draws_of(dilemma),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -196,111 +246,210 @@ class MixedRule:
 
 @dataclass(frozen=True)
 class PlannedRule:
-    """All together play the total `(G,)` planned at the nearest grid point, the first agents more."""
+    """All play what is planned at the nearest grid point, `levels (G, N)`."""
 
     problem: Problem
     grid: Array
-    total: Ints
-    num_levels: int
+    levels: Array
 
-    def _levels(self, observed: Mapping[str, Array]) -> Ints:
+    def at(self, coordinate: Array) -> Array:
+        """Levels `(..., N)` at coordinates of any shape."""
+        return self.levels[np.searchsorted(0.5 * (self.grid[1:] + self.grid[:-1]), coordinate)]
+
+    def _levels(self, observed: Mapping[str, Array]) -> Array:
         state = np.asarray(observed[self.problem.signal][..., 0], np.float64)
-        total = self.total[np.searchsorted(0.5 * (self.grid[1:] + self.grid[:-1]), state)]
-        count = state.shape[1]
-        return total // count + (np.arange(count) < total % count)
+        each = np.arange(state.shape[1])
+        return self.at(state)[:, each, each]
 
     def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Law of the level, `(B, n, L)`, by action column: a sure thing."""
-        return {self.problem.action.name: np.eye(self.num_levels)[self._levels(observed)]}
+        """Law of the level, `(B, n, L)`, by action column: a sure thing; empty where acts are continuous."""
+        if self.problem.continuous:
+            return {}
+        levels = self._levels(observed).astype(np.intp)
+        return {self.problem.action.name: np.eye(self.problem.num_levels)[levels]}
 
     def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
         """Entries of the action array, `(B, n)`, by action column."""
-        return {self.problem.action.name: self.problem.entries(self._levels(observed).astype(np.float64))}
+        return {self.problem.action.name: self.problem.entries(self._levels(observed))}
 
 
 @dataclass(frozen=True)
 class ConstantRule:
-    """Every agent always plays the same entry of the action column."""
+    """Agents always play the same entries of the action column, `(N,)`."""
 
     action: Action
-    entry: float
+    entry: Array
 
     def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
         """Law of the level, `(B, n, L)`, by action column; empty where the column is continuous."""
         if not self.action.space.size:
             return {}
         worlds, n = next(iter(observed.values())).shape[:2]
-        sure = np.eye(self.action.space.size)[round(self.entry)]
-        return {self.action.name: np.array(np.broadcast_to(sure, (worlds, n, len(sure))))}
+        sure = np.eye(self.action.space.size)[np.rint(self.entry).astype(np.intp)]
+        return {self.action.name: np.array(np.broadcast_to(sure, (worlds, n, sure.shape[1])))}
 
     def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
         """Entries of the action array, `(B, n)`, by action column."""
         return {self.action.name: np.full(next(iter(observed.values())).shape[:2], self.entry)}
 
 
-def plan_yardstick(problem: Problem, games: list[Game]) -> tuple[Yardstick, Plan]:
-    """The planner, with its plan on the finest of the games."""
-    games = games[-2:]
-    plans = [planner(game) for game in games]
-    links = [planned_chain(game, plan.total) for game, plan in zip(games, plans, strict=True)]
-    values = [
-        game.at(link.over(link.welfare, problem.plays), problem.start)
-        for game, link in zip(games, links, strict=True)
-    ]
-    plan, game = plans[-1], games[-1]
-    rule = PlannedRule(problem, game.grid, plan.total, game.num_levels)
-    error = abs(values[1] - values[0])
-    return Yardstick(values[1], "dynamic programming", error, rule=rule), plan
+def spread(values: list[float]) -> float:
+    """How far the finest, the last of the values, is from any of the others."""
+    return max(abs(values[-1] - value) for value in values)
 
 
-def measure(
-    problem: Problem, games: list[Game], grid: Array, equilibrium: Equilibrium, gap: float
-) -> Yardstick:  # fmt: skip
-    """W, error and epsilon of an equilibrium found on `grid`, on the two games given."""
-    fine = games[1]
-    strategy = mixture(equilibrium.position, fine.num_levels)
+def planned_levels(problem: Problem) -> Array:
+    """Levels of all agents `(K, N)` among which a planner chooses: as even as levels allow."""
+    n = problem.num_agents
+    if problem.continuous:
+        return np.repeat(np.arange(float(problem.num_levels))[:, None], n, axis=1)
+    total = np.arange(n * (problem.num_levels - 1) + 1)[:, None]
+    return (total // n + (np.arange(n) < total % n)).astype(np.float64)
 
-    def on(game: Game) -> Array:
-        columns = [np.interp(game.grid, grid, column) for column in strategy.T]
-        return np.stack(columns, axis=1)
 
-    values = [welfare(game, on(game), problem.plays, problem.start) for game in games]
-    gains = [deviation_gain(game, on(game))[1] for game in games]
-    half, epsilon = [game.at(gain, problem.start) for game, gain in zip(games, gains, strict=True)]
-    exact = epsilon <= LARGEST_EPSILON * gap / fine.num_agents
+@dataclass(frozen=True)
+class Planned:
+    """The best plan on a grid: levels of all agents `(G, N)`, and W without end `(G,)`."""
+
+    grid: Array
+    levels: Array
+    value: Array
+
+
+def plan_on(problem: Problem, grid: Array, draws: Draws, zooms: int) -> Planned:
+    """The best plan on a grid.
+
+    Continuous acts are first sought among the levels, then so many times on finer steps around the best of
+    each state: a best act that lies between the first two levels shows on no grid of them.
+    """
+    options = np.tile(planned_levels(problem), (len(grid), 1, 1))
+    for zoom in range(1 + (zooms if problem.continuous else 0)):
+        size, count, n = options.shape
+        cells = play(problem.model, grid, np.repeat(grid, count), options.reshape(-1, n), draws)
+        plan = best_plan(cells.shaped((size, count)), problem.discount)
+        best = options[np.arange(size), plan.total]
+        around = best[:, :1] + np.arange(-FINER_ACTS, FINER_ACTS + 1.0) / FINER_ACTS ** (zoom + 1)
+        options = np.repeat(np.clip(around, 0.0, problem.num_levels - 1.0)[..., None], n, axis=2)
+    return Planned(grid, best, plan.value)
+
+
+def plan_of(problem: Problem) -> Planned:
+    """The plan on the finest grid."""
+    refinements = problem.refinements()
+    return plan_on(problem, *refinements[-1], zooms=len(refinements) - 1)
+
+
+def plan_yardstick(problem: Problem) -> Yardstick:
+    """The planner: W of its rule, and how much more there could be."""
+    refinements = problem.refinements()
+    plans = [plan_on(problem, *on, zooms) for zooms, on in enumerate(refinements)]
+    promised = [problem.at(plan.grid, plan.value) for plan in plans]
+    rules = [PlannedRule(problem, plan.grid, plan.levels) for plan in plans]
+    if len(problem.draws[0][0]) == 1:
+        followed = [_followed(problem, rule) for rule in rules]
+        values, brought = [total for total, _ in followed], followed[-1][1]
+        error = max(promised[-1] - brought, 0.0) + spread(promised) + spread(values)
+    else:
+        # The plans differ by what is lost in planning coarsely, all measured alike; the last, by how.
+        chains = [_planned_chain(problem, rule, *refinements[-1]) for rule in rules]
+        endless = [problem.at(rules[-1].grid, link.forever(link.welfare)) for link in chains]
+        values = [_over(problem, rules[-1].grid, link) for link in chains]
+        measured = [_over(problem, on[0], _planned_chain(problem, rules[-1], *on)) for on in refinements]
+        error = max(spread(endless), spread(values)) + spread(measured)
+    return Yardstick(values[-1], "dynamic programming", error, rule=rules[-1])
+
+
+def _over(problem: Problem, grid: Array, link: Chain) -> float:
+    """W of a chain over the plays that count."""
+    return problem.at(grid, link.over(link.welfare, problem.plays))
+
+
+def _followed(problem: Problem, rule: PlannedRule) -> tuple[float, float]:
+    """W of a rule where nothing is drawn, over the plays that count and without end, played by the model."""
+    state, weight, total, counted = np.array([problem.start]), 1.0, 0.0, 0.0
+    for played in range(ENDLESS * problem.plays):
+        step = problem.model(state, rule.at(state), float(problem.draws[0][0][0]))
+        total += weight * float(step.welfare[0])
+        counted = total if played < problem.plays else counted
+        weight *= problem.discount * float(step.continues[0])
+        state = step.following
+        if not weight:
+            break
+    return counted, total
+
+
+def _planned_chain(problem: Problem, rule: PlannedRule, grid: Array, draws: Draws) -> Chain:
+    cells = play(problem.model, grid, grid, rule.at(grid), draws)
+    matrix = transitions(cells.shaped((len(grid), 1)), np.ones((len(grid), 1)), len(grid))
+    return Chain(cells.reward, cells.welfare, matrix, problem.discount)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """W and what an agent gains by deviating, at the start and at most from any state."""
+
+    welfare: float
+    epsilon: float
+    anywhere: float
+
+
+def measured_on(problem: Problem, rule: MixedRule, grid: Array, draws: Draws) -> Measured:
+    """A strategy that all follow, on a grid of its own."""
+    finer = FINER_ACTS if problem.continuous else 1
+    acts = np.arange(finer * (problem.num_levels - 1) + 1) / finer
+    law = np.stack([np.interp(grid, rule.grid, column) for column in rule.strategy.T], axis=1)
+    others = sums(problem.num_agents, problem.num_levels)
+    profiles = others.probabilities([law] * (problem.num_agents - 1))
+    profiles = np.broadcast_to(profiles, (len(grid), profiles.shape[1]))
+    own = np.zeros((len(grid), len(acts)))
+    own[:, ::finer] = law
+    answer = played_reply(problem.model, grid, acts, profiles, others, problem.discount, draws)
+    link, gain = answer.chain(own), answer.gain(own)[1]
+    welfare = problem.at(grid, link.over(link.welfare, problem.plays))
+    return Measured(welfare, problem.at(grid, gain), float(gain.max()))
+
+
+def measure(problem: Problem, rule: MixedRule, gap: float) -> Yardstick:
+    """W, error and epsilon of a strategy that all follow; the gap is the scale for epsilon."""
+    found = [measured_on(problem, rule, *on) for on in problem.refinements()]
+    *_, half, finest = found
+    exact = finest.epsilon <= LARGEST_EPSILON * gap / problem.num_agents
     return Yardstick(
-        values[1],
+        finest.welfare,
         "dynamic programming" if exact else "best known",
-        abs(values[1] - values[0]),
-        epsilon,
-        rule=MixedRule(problem, grid, strategy),
-        detail={"epsilon_anywhere": float(gains[1].max()), "epsilon_error": abs(epsilon - half)},
+        spread([one.welfare for one in found]),
+        finest.epsilon,
+        rule=rule,
+        detail={
+            "epsilon_anywhere": finest.anywhere,
+            "epsilon_error": abs(finest.epsilon - half.epsilon),
+        },
     )
 
 
 def equilibrium_yardsticks(
-    problem: Problem, games: list[Game], first_best: float | None = None, gap: float | None = None
+    problem: Problem, first_best: float | None = None, gap: float | None = None
 ) -> list[Yardstick]:
     """Symmetric Markov-perfect equilibria, the worst for the group first.
 
     Args:
         problem: the game.
-        games: the game on each grid, see `Problem.games`.
         first_best: W of the planner, from which each equilibrium's own gap is counted.
         gap: the gap that is the scale for epsilon, where it is known already.
     """
-    coarse, second = games[:2]
+    coarse, second = problem.games()
     found = equilibria(coarse)
     measured: list[Yardstick] = []
     for equilibrium in found:
-        followed = refined(coarse, second, equilibrium)
-        versions = []
-        for game, version in ((coarse, equilibrium), (second, followed)):
-            own = welfare(game, mixture(version.position, game.num_levels), problem.plays, problem.start)
-            scale = abs((first_best or 0.0) - own) if gap is None else gap
-            versions.append(measure(problem, games[-2:], game.grid, version, scale))
-        best = min(versions, key=lambda yardstick: yardstick.epsilon)
-        measured.append(best)
+        versions = [
+            MixedRule(problem, game.grid, mixture(version.position, problem.num_levels))
+            for game, version in ((coarse, equilibrium), (second, refined(coarse, second, equilibrium)))
+        ]
+        once = problem.refinements()[1]
+        tried = [(measured_on(problem, rule, *once), rule) for rule in versions]
+        best, rule = min(tried, key=lambda pair: pair[0].epsilon)
+        scale = abs((first_best or 0.0) - best.welfare) if gap is None else gap
+        measured.append(measure(problem, rule, scale))
     # An equilibrium comes before what is only best known.
     measured.sort(key=lambda yardstick: (yardstick.kind == "best known", yardstick.welfare))
     if found[0].limit:
