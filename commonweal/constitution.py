@@ -88,6 +88,13 @@ class Constitution:
                     f"{who} needs the conduct {name!r}, which {self.dilemma.id} does not show; "
                     f"allowed: {', '.join(charter.conducts) or 'none'}"
                 )
+        for name in inst.needs:
+            if charter.conducts[name].dyadic != (name in inst.dyads):
+                fitting = [n for n, c in charter.conducts.items() if c.dyadic == (name in inst.dyads)]
+                raise IncompatibleInstitution(
+                    f"{who} needs {'dyadic' if name in inst.dyads else '(B, N)'} conduct, and {name!r} "
+                    f"of {self.dilemma.id} is not; allowed: {', '.join(fitting) or 'none'}"
+                )
         for name in inst.bounds:
             if not charter.conducts[name].limitable:
                 limitable = [n for n, c in charter.conducts.items() if c.limitable]
@@ -109,12 +116,19 @@ class Constitution:
             for inst in institutions
             for parameter, bounds in inst.lawful(self.charter).items()
         }
+        governors: dict[str, str] = {}
         for inst in institutions:
             for address in (*inst.governs, *inst.limits):
                 if address not in ranges:
                     raise IncompatibleInstitution(
                         str(UnknownName(f"parameter governed by {inst.address}", address, ranges))
                     )
+            for address in inst.governs:  # the later would undo what the earlier has decided
+                if address in governors:
+                    raise IncompatibleInstitution(
+                        f"{governors[address]} and {inst.address} both govern {address!r}; allowed: one"
+                    )
+                governors[address] = inst.address
             for address, (low, high) in inst.limits.items():
                 own = ranges[address]
                 ranges[address] = (max(low, own[0]), min(high, own[1]))

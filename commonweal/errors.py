@@ -46,10 +46,10 @@ class UnknownName(CommonwealError, KeyError):
     """No such dilemma, institution, learner, preset or parameter; names the nearest."""
 
     def __init__(self, kind: str, given: object, allowed: Iterable[str]) -> None:
-        names = sorted(allowed)
+        names = sorted(map(str, allowed))
         nearest = difflib.get_close_matches(str(given), names, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        super().__init__(f"unknown {kind} {given!r}{hint} (allowed: {', '.join(names)})")
+        super().__init__(f"unknown {kind} {given!r}{hint} (allowed: {', '.join(names) or 'none'})")
 
     def __str__(self) -> str:
         # KeyError would show the repr of the message, quotes and all.

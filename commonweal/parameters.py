@@ -26,9 +26,11 @@ def _canonical(name: str, value: Any) -> Any:
         return fit(name, value, float)
     try:
         array = np.array(value)
-        numeric = array.dtype.kind in "iuf" and bool((np.abs(array) <= LARGEST).all())  # NaN is not
+        numeric = array.dtype.kind in "iuf" and not isinstance(value, np.ma.MaskedArray)
     except ValueError:  # rows of different lengths
         numeric = False
+    # As float64 first: compared in half precision, the limit itself would be infinite.
+    numeric = numeric and bool((np.abs(array.astype(np.float64)) <= LARGEST).all())  # NaN is not
     require(numeric, name, value, f"numbers within +-{LARGEST:g}, not NaN")
     if array.ndim == 1:
         array = array[:, None] if isinstance(value, np.ndarray) else array[None, :]
