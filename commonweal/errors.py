@@ -56,7 +56,13 @@ class UnknownName(CommonwealError, KeyError):
         return str(self.args[0])
 
 
+def told(value: object) -> str:
+    """A value for a message: its beginning, where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
 def require(condition: bool, what: str, given: object, allowed: str) -> None:
     """Raise `InvalidParameter` naming `what`, the value given and the values allowed."""
     if not condition:
-        raise InvalidParameter(f"{what} is {given!r}; allowed: {allowed}")
+        raise InvalidParameter(f"{what} is {told(given)}; allowed: {allowed}")

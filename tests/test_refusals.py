@@ -46,12 +46,10 @@ def test_one_institution_in_two_societies_is_two():
     assert two.states["tax"].rate.item() == 0.5
 
 
-
-
-
 @pytest.mark.parametrize(
     "value",
-    [np.array([np.inf], np.float16), np.array([np.nan], np.float16), np.ma.masked_array([0.1], [True]), np.array([True]),
+    [np.array([np.inf], np.float16), np.array([np.nan], np.float16),
+     np.ma.masked_array([0.1], [True]), np.array([True]),
      np.array([1j]), np.array([0.1], object), [True], ["0.3"], [], [[]], range(5), {0.3}, 10**400, [10**400]],
     ids=repr,
 )  # fmt: skip

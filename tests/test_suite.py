@@ -95,7 +95,7 @@ def test_references_are_resolved_anywhere():
         ("replicates = 3", "replicate = 3", 3, "study.replicate"),
         ("hidden = [8]", "hiden = [8]", 7, "learner.hiden: unknown learner parameter"),
         ("hidden = [8]", "clip = -1.0", 7, "learner.clip"),
-        ('id = "fishery-v0"\nlabel', 'id = "fishery-v1"\nlabel', 9, "did you mean 'fishery-v0'"),
+        ('id = "fishery-v0"\nlabel', 'id = "fishery-v1"\nlabel', 10, "dilemma.id: unknown dilemma"),
         ("num_agents = 2", "num_agents = 0", 16, "dilemma.num_agents"),
         ("num_agents = 2", "num_agent = 2", 16, "did you mean 'num_agents'"),
         ('label = "small"', 'label = "textbook"', 14, "given twice"),
