@@ -12,7 +12,7 @@ SMALL = PPOConfig(hidden=(2,), rollout=4, minibatches=1)
 
 
 @pytest.mark.xfail(
-    strict=True, reason="PPO.resume builds the learner, which restarts the society, before it compares the two"
+    strict=True, reason="PPO.resume restarts the society with the learner's seeds before it compares the two"
 )
 @pytest.mark.parametrize(
     "there",

@@ -177,7 +177,7 @@ LONG = TEXT.replace("steps = 1280", "steps = 5120")
 
 
 def begin(path, out, text, wanted="checkpoint.pt"):
-    """The study in a process group of its own, as a terminal would start it, once a cell has written what is `wanted`."""
+    """The study in a process group of its own, once a cell has written what is `wanted`."""
     path.write_text(text)
     command = [sys.executable, "-m", "commonweal", "run", str(path), "--out", str(out)]
     process = subprocess.Popen(
@@ -237,7 +237,8 @@ def test_workers_notice_that_the_study_is_gone_and_what_they_left_is_gone_on_wit
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
 def test_control_c_ends_all_in_one_line(tmp_path):
-    process, _ = begin(tmp_path / "mine.toml", tmp_path / "out", LONG.replace("5120", "1280000"), "config.json")
+    endless = LONG.replace("5120", "1280000")
+    process, _ = begin(tmp_path / "mine.toml", tmp_path / "out", endless, "config.json")
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130

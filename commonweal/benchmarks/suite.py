@@ -177,7 +177,8 @@ def resolve(value: Any, references: Callable[[], References]) -> Any:
 
 
 def _reference(reference: Any, times: Any = 1.0, **others: Any) -> tuple[str, float]:
-    require(not others, "a reference with keys", sorted(others), "reference, times")
+    for name in others:
+        raise UnknownName("key of references", name, ("reference", "times"))
     return fit("reference", reference, str), fit("times", times, float)
 
 
