@@ -38,8 +38,10 @@ def run(suite: Positional[str], /, *, out: Path | None = None, workers: int = 2,
     console = Console(markup=False)  # labels may hold brackets
     summaries = summarise(Store(folder))
     if summaries:
-        path = write_report(folder)  # before anything is printed: whoever reads may have hung up
-        console.print(table(summaries, f"{found.study.name}, {outcome.seconds:.0f} s"))
+        try:  # before anything is printed, as whoever reads may have hung up
+            path = write_report(folder)
+        finally:  # but what was found is shown where the disk has no room for the report
+            console.print(table(summaries, f"{found.study.name}, {outcome.seconds:.0f} s"))
         console.print(f"report: {path}", soft_wrap=True)
     for cell, reason in outcome.failed.items():
         print(f"failed: {cell}: {reason}", file=sys.stderr)
