@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Self
 
@@ -77,6 +77,15 @@ class Parameters:
 
     def validate(self) -> None:
         """Raise `InvalidParameter` where a value is out of range."""
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Parameters with several values, `(1 or B, 1 or N)`, by name; those of a monitor too."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                yield field.name, value
+            elif isinstance(value, Parameters):
+                yield from ((f"{field.name}.{name}", array) for name, array in value.arrays())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

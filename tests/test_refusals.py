@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from commonweal import Society, institution, make, registry
-from commonweal.errors import IncompatibleInstitution, InvalidParameter, UnknownName
+from commonweal.errors import IncompatibleInstitution, InvalidParameter, NotExact, UnknownName
+from commonweal.monitor import Monitor
+from commonweal.solvers import equilibrium
 
 TAX = {"id": "taxation", "base": "extraction"}
 SANCTIONS = {"id": "peer-sanctions"}
@@ -86,3 +88,16 @@ def test_descriptions_without_an_id(plain):
 def test_presets_without_a_name(preset):
     with pytest.raises(UnknownName, match=r"allowed: fin_whale, halibut"):
         make("fishery-v0", preset)
+
+
+@pytest.mark.parametrize("coverage", [np.array([0.1, 0.2, 0.3]), (0.1, 0.2, 0.3)], ids=["worlds", "agents"])
+def test_a_monitor_for_other_worlds_or_agents(coverage):
+    tax = institution("taxation", base="extraction", monitor=Monitor(coverage=coverage))
+    with pytest.raises(IncompatibleInstitution, match=r"Taxation\.monitor\.coverage has shape .*allowed: "):
+        Society(make("fishery-v0"), [tax], num_worlds=2)
+
+
+def test_a_monitor_per_agent_is_no_symmetric_game():
+    tax = institution("taxation", base="extraction", monitor=Monitor(coverage=(0.1, 0.2)))
+    with pytest.raises(NotExact, match=r"monitor\.coverage has 2 values"):
+        equilibrium(Society(make("fishery-v0", num_agents=2), [tax]))
