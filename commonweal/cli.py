@@ -11,7 +11,7 @@ import tyro.extras
 from rich.console import Console
 from tyro.conf import Positional
 
-from commonweal.errors import CommonwealError
+from commonweal.errors import CommonwealError, require
 
 
 def run(suite: Positional[str], /, *, out: Path | None = None, workers: int = 2, quiet: bool = False) -> int:
@@ -35,11 +35,14 @@ def run(suite: Positional[str], /, *, out: Path | None = None, workers: int = 2,
     found = load(suite)
     folder = out if out is not None else Path("runs") / found.study.name
     outcome = run_study(found, folder, workers=workers, quiet=quiet)
-    console = Console()
+    console = Console(markup=False)  # labels may hold brackets
     summaries = summarise(Store(folder))
     if summaries:
-        console.print(table(summaries, f"{found.study.name}, {outcome.seconds:.0f} s"))
-        console.print(f"report: {write_report(folder)}", soft_wrap=True)
+        try:  # before anything is printed, as whoever reads may have hung up
+            path = write_report(folder)
+        finally:  # but what was found is shown where the disk has no room for the report
+            console.print(table(summaries, f"{found.study.name}, {outcome.seconds:.0f} s"))
+        console.print(f"report: {path}", soft_wrap=True)
     for cell, reason in outcome.failed.items():
         print(f"failed: {cell}: {reason}", file=sys.stderr)
     return 1 if outcome.failed else 0
@@ -58,8 +61,9 @@ def report(folder: Positional[Path], /) -> int:
 
     path = write_report(folder)
     store = Store(folder)
-    Console().print(table(summarise(store), store.config["study"]["name"]))
-    Console().print(f"report: {path}", soft_wrap=True)
+    console = Console(markup=False)  # labels may hold brackets
+    console.print(table(summarise(store), store.config["study"]["name"]))
+    console.print(f"report: {path}", soft_wrap=True)
     return 0
 
 
@@ -122,6 +126,8 @@ def bench(
     """
     from commonweal.benchmarks.speed import stepping, stepping_table
 
+    require(repetitions >= 1, "repetitions", repetitions, "1 or more")
+    require(threads >= 1, "threads", threads, "1 or more")
     console = Console()
     title = "agent-steps per second on one core: 1024 worlds, 8 agents unless said"
     console.print(stepping_table(stepping(repetitions=repetitions), title))
@@ -148,6 +154,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
     except CommonwealError as error:
         print(f"commonweal: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except OSError as error:  # of the system: a full disk under the output, say
+        print(f"commonweal: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("commonweal: interrupted; start again to go on", file=sys.stderr)

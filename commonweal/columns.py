@@ -256,7 +256,7 @@ class Columns:
         for owner, column, places in self._sources:
             parts = []
             for group, index, low, step in places:
-                value = actions[group][..., index]
+                value = actions[group][..., index].astype(np.float64)  # a copy: states may keep it
                 parts.append(value if step == 1.0 and low == 0.0 else value * step + low)
             owned.setdefault(owner, {})[column] = (
                 parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

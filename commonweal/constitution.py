@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 from commonweal.envs.base import Dilemma
 from commonweal.errors import IncompatibleInstitution, UnknownName
 from commonweal.institutions.base import Charter, Institution
+from commonweal.parameters import Parameters
 from commonweal.random import Streams
 from commonweal.spaces import Conduct
 from commonweal.state import take
 
 Array = NDArray[np.float64]
-
-
-def _parameters(part: Any) -> dict[str, Any]:
-    """The declared parameters, without what an object keeps for itself."""
-    return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
 class Constitution:
@@ -88,6 +84,13 @@ class Constitution:
                     f"{who} needs the conduct {name!r}, which {self.dilemma.id} does not show; "
                     f"allowed: {', '.join(charter.conducts) or 'none'}"
                 )
+        for name in inst.needs:
+            if charter.conducts[name].dyadic != (name in inst.dyads):
+                fitting = [n for n, c in charter.conducts.items() if c.dyadic == (name in inst.dyads)]
+                raise IncompatibleInstitution(
+                    f"{who} needs {'dyadic' if name in inst.dyads else '(B, N)'} conduct, and {name!r} "
+                    f"of {self.dilemma.id} is not; allowed: {', '.join(fitting) or 'none'}"
+                )
         for name in inst.bounds:
             if not charter.conducts[name].limitable:
                 limitable = [n for n, c in charter.conducts.items() if c.limitable]
@@ -109,12 +112,19 @@ class Constitution:
             for inst in institutions
             for parameter, bounds in inst.lawful(self.charter).items()
         }
+        governors: dict[str, str] = {}
         for inst in institutions:
             for address in (*inst.governs, *inst.limits):
                 if address not in ranges:
                     raise IncompatibleInstitution(
                         str(UnknownName(f"parameter governed by {inst.address}", address, ranges))
                     )
+            for address in inst.governs:  # the later would undo what the earlier has decided
+                if address in governors:
+                    raise IncompatibleInstitution(
+                        f"{governors[address]} and {inst.address} both govern {address!r}; allowed: one"
+                    )
+                governors[address] = inst.address
             for address, (low, high) in inst.limits.items():
                 own = ranges[address]
                 ranges[address] = (max(low, own[0]), min(high, own[1]))
@@ -125,16 +135,13 @@ class Constitution:
         return ranges
 
     @staticmethod
-    def _has_worlds(part: Any, num_worlds: int) -> bool:
-        arrays = [value for value in _parameters(part).values() if isinstance(value, np.ndarray)]
-        return any(value.shape[0] == num_worlds > 1 for value in arrays)
+    def _has_worlds(part: Parameters, num_worlds: int) -> bool:
+        return any(value.shape[0] == num_worlds > 1 for _, value in part.arrays())
 
-    def _check_worlds(self, part: Any, num_worlds: int, who: str) -> None:
+    def _check_worlds(self, part: Parameters, num_worlds: int, who: str) -> None:
         agents = self.charter.num_citizens
-        for name, value in _parameters(part).items():
-            if isinstance(value, np.ndarray) and (
-                value.shape[0] not in (1, num_worlds) or value.shape[1] not in (1, agents)
-            ):
+        for name, value in part.arrays():
+            if value.shape[0] not in (1, num_worlds) or value.shape[1] not in (1, agents):
                 raise IncompatibleInstitution(
                     f"{who}.{name} has shape {value.shape}; "
                     f"allowed: (1 or {num_worlds} worlds, 1 or {agents} agents)"

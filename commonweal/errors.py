@@ -50,17 +50,23 @@ class UnknownName(CommonwealError, KeyError):
     """No such dilemma, institution, learner, preset or parameter; names the nearest."""
 
     def __init__(self, kind: str, given: object, allowed: Iterable[str]) -> None:
-        names = sorted(allowed)
+        names = sorted(map(str, allowed))
         nearest = difflib.get_close_matches(str(given), names, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        super().__init__(f"unknown {kind} {given!r}{hint} (allowed: {', '.join(names)})")
+        super().__init__(f"unknown {kind} {given!r}{hint} (allowed: {', '.join(names) or 'none'})")
 
     def __str__(self) -> str:
         # KeyError would show the repr of the message, quotes and all.
         return str(self.args[0])
 
 
+def told(value: object) -> str:
+    """A value for a message: its beginning, where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
 def require(condition: bool, what: str, given: object, allowed: str) -> None:
     """Raise `InvalidParameter` naming `what`, the value given and the values allowed."""
     if not condition:
-        raise InvalidParameter(f"{what} is {given!r}; allowed: {allowed}")
+        raise InvalidParameter(f"{what} is {told(given)}; allowed: {allowed}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Self
 
@@ -26,9 +26,11 @@ def _canonical(name: str, value: Any) -> Any:
         return fit(name, value, float)
     try:
         array = np.array(value)
-        numeric = array.dtype.kind in "iuf" and bool((np.abs(array) <= LARGEST).all())  # NaN is not
+        numeric = array.dtype.kind in "iuf" and not isinstance(value, np.ma.MaskedArray)
     except ValueError:  # rows of different lengths
         numeric = False
+    # As float64 first: compared in half precision, the limit itself would be infinite.
+    numeric = numeric and bool((np.abs(array.astype(np.float64)) <= LARGEST).all())  # NaN is not
     require(numeric, name, value, f"numbers within +-{LARGEST:g}, not NaN")
     if array.ndim == 1:
         array = array[:, None] if isinstance(value, np.ndarray) else array[None, :]
@@ -80,6 +82,15 @@ class Parameters:
 
     def validate(self) -> None:
         """Raise `InvalidParameter` where a value is out of range."""
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Parameters with several values, `(1 or B, 1 or N)`, by name; those of a monitor too."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                yield field.name, value
+            elif isinstance(value, Parameters):
+                yield from ((f"{field.name}.{name}", array) for name, array in value.arrays())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

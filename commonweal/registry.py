@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from commonweal.errors import UnknownName
+from commonweal.errors import UnknownName, require
 
 if TYPE_CHECKING:
     from commonweal.envs.base import Dilemma
@@ -85,7 +85,7 @@ def make(name: str, /, preset: str | None = None, **parameters: Any) -> Dilemma:
     """A dilemma by its id, from a published preset where one is named."""
     cls = dilemma_class(name)
     if preset is not None:
-        if preset not in cls.presets:
+        if not isinstance(preset, str) or preset not in cls.presets:
             raise UnknownName(f"preset of {name}", preset, cls.presets)
         parameters = {**cls.presets[preset], **parameters}
     return cls.from_dict(parameters)
@@ -103,11 +103,19 @@ def describe(part: Dilemma | Institution) -> dict[str, Any]:
 
 def dilemma_from(plain: Mapping[str, Any]) -> Dilemma:
     """What `describe` wrote."""
-    values = dict(plain)
-    return make(values.pop("id"), **values)
+    name, values = _parted("dilemma", plain)
+    return make(name, **values)
 
 
 def institution_from(plain: Mapping[str, Any]) -> Institution:
     """What `describe` wrote."""
+    name, values = _parted("institution", plain)
+    return institution(name, **values)
+
+
+def _parted(kind: str, plain: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The id and the parameters."""
+    told = isinstance(plain, Mapping) and "id" in plain and all(isinstance(key, str) for key in plain)
+    require(told, kind, plain, "a table of an id and its parameters")
     values = dict(plain)
-    return institution(values.pop("id"), **values)
+    return values.pop("id"), values

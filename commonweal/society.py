@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from commonweal import registry
 from commonweal.columns import Columns, Group
 from commonweal.constitution import Constitution
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.errors import CorruptCheckpoint, InvalidAction, require
+from commonweal.errors import CorruptCheckpoint, InvalidAction, UnknownName, require
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.ledger import Ledger
 from commonweal.random import Streams, world_seeds
@@ -98,7 +99,7 @@ class Society:
     def __init__(
         self,
         dilemma: Dilemma,
-        institutions: Sequence[Institution] = (),
+        institutions: Iterable[Institution] = (),
         *,
         num_worlds: int = 1,
         seed: int | NDArray[np.uint64] = 0,
@@ -111,15 +112,19 @@ class Society:
         num_worlds = fit("num_worlds", num_worlds, int)
         time_limit = fit("time_limit", time_limit, int | None)
         require(isinstance(dilemma, Dilemma), "dilemma", dilemma, "a Dilemma; commonweal.make builds one")
-        several = isinstance(institutions, Sequence) and not isinstance(institutions, str)
-        require(several, "institutions", institutions, "a list of Institutions, also of a single one")
-        for inst in institutions:
-            require(isinstance(inst, Institution), "institutions", inst, "a list of Institutions")
+        listed = isinstance(institutions, Iterable) and not isinstance(institutions, Set)  # it has no order
+        stack = list(institutions) if listed else []  # once: it may be a generator
+        fitting = listed and all(isinstance(inst, Institution) for inst in stack)
+        require(
+            fitting, "institutions", stack or institutions, "a list of Institutions, also of a single one"
+        )
         require(num_worlds >= 1, "num_worlds", num_worlds, "at least 1")
         require(time_limit is None or time_limit >= 1, "time_limit", time_limit, "None or >= 1")
-        require(credit == np.inf or fit("credit", credit, float) >= 0, "credit", credit, "0 or more")
+        unlimited = isinstance(credit, float) and credit == np.inf
+        require(unlimited or fit("credit", credit, float) >= 0, "credit", credit, "0 or more")
+        require(seed is not None, "seed", seed, "a whole number, 0 or more")
         self.dilemma = dilemma
-        self.institutions = list(institutions)
+        self.institutions = stack
         self.num_worlds = num_worlds
         self.time_limit = dilemma.time_limit if time_limit is None else time_limit
         self.credit = float(credit)
@@ -366,8 +371,10 @@ class Society:
                 memory.stage = np.where(done, -1, memory.stage)
         self.observation = final if final is not None and not self.autoreset else self._observe()
         self.mask = self._mask()
+        # A copy: the next step enforces the original.
+        shown = None if self.mask is None else {name: mask.copy() for name, mask in self.mask.items()}
         return Transition(
-            self.observation, reward, terminated, truncated, discount, final, self.mask,
+            self.observation, reward, terminated, truncated, discount, final, shown,
             turn.conduct, money, ledger, welfare,
         )  # fmt: skip
 
@@ -396,24 +403,34 @@ class Society:
         arrays = to_arrays(self.state, "dilemma") | to_arrays(self.memory, "society")
         for name, state in self.states.items():
             arrays |= to_arrays(state, f"institution.{name}")
-        return arrays | {"seeds": self.seeds, "age": self.age}
+        return arrays | {"seeds": self.seeds.copy(), "age": self.age.copy()}
 
     def set_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Restore what `get_state` returned.
 
         Raises:
-            CorruptCheckpoint: a name or a shape is missing or other; nothing has changed then.
+            CorruptCheckpoint: a name is missing, a shape or kind other, or a stage or clock out of range;
+                nothing has changed then.
         """
         expected = self.get_state()
+        if not isinstance(arrays, Mapping):
+            raise CorruptCheckpoint(f"a state is {type(arrays).__name__}; allowed: arrays by name")
+        lawful = {"society.stage": (-1, self.agenda.last)}  # -1: over
+        lawful |= dict.fromkeys(("society.plays", "society.episode", "age"), (0, 2**31))
         for name, array in expected.items():
             if name not in arrays or np.shape(arrays[name]) != array.shape:
                 found = np.shape(arrays[name]) if name in arrays else "nothing"
                 raise CorruptCheckpoint(f"{name}: found {found}; allowed: shape {array.shape}")
             if not np.can_cast(np.asarray(arrays[name]).dtype, array.dtype, "same_kind"):
-                raise CorruptCheckpoint(f"{name}: found {arrays[name].dtype}; allowed: {array.dtype}")
+                kind = np.asarray(arrays[name]).dtype
+                raise CorruptCheckpoint(f"{name}: found {kind}; allowed: {array.dtype}")
+            low, high = lawful.get(name, (0, 0))
+            value = np.asarray(arrays[name])
+            if name in lawful and not ((value >= low) & (value <= high)).all():
+                raise CorruptCheckpoint(f"{name}: found {value}; allowed: {low} to {high}")
         given = dict(arrays)
-        self.seeds = np.array(given["seeds"])
-        self.age = np.array(given["age"])
+        self.seeds = np.array(given["seeds"], np.uint64)
+        self.age = np.array(given["age"], np.int64)
         self._dilemma_rng.seeds = self.seeds
         for stream in self._rngs.values():
             stream.seeds = self.seeds
@@ -461,9 +478,16 @@ class Society:
     @classmethod
     def from_dict(cls, config: Mapping[str, Any], seed: int | NDArray[np.uint64] = 0) -> Society:
         """The society that `to_dict` described, at its start with `seed`."""
+        known = [name for name in signature(cls).parameters if name != "seed"]
+        require(isinstance(config, Mapping), "a society", config, f"a table of {', '.join(known)}")
+        for name in config:
+            if name not in known:
+                raise UnknownName("option of a society", name, known)
         options = dict(config)
-        dilemma = registry.dilemma_from(options.pop("dilemma"))
-        institutions = [registry.institution_from(plain) for plain in options.pop("institutions")]
+        dilemma = registry.dilemma_from(options.pop("dilemma", None))
+        stack = options.pop("institutions", None)
+        require(isinstance(stack, list | tuple), "institutions", stack, "a list of tables")
+        institutions = [registry.institution_from(plain) for plain in stack]
         if options.get("credit") is None:
             options["credit"] = np.inf
         return cls(dilemma, institutions, seed=seed, **options)

@@ -61,9 +61,8 @@ def require_exact(society: Society) -> None:
     """Raise `NotExact` with the reason where one-step tables cannot describe the society."""
     one_state(society.dilemma)
     for inst in society.institutions:
-        for name, value in vars(inst).items():
-            if isinstance(value, np.ndarray):
-                raise NotExact(f"{type(inst).__name__}.{name} has {value.size} values; allowed: scalars")
+        for name, value in inst.arrays():
+            raise NotExact(f"{type(inst).__name__}.{name} has {value.size} values; allowed: scalars")
     columns = [f"{owner}.{a.name}" for g in society.groups.values() for owner, a in g.actions]
     reasons = {
         f"groups {', '.join(society.groups)}; allowed: citizens alone": len(society.groups) > 1,

@@ -20,6 +20,8 @@ from commonweal.errors import require
 # Lowest and highest allowed value of conducts, by name.
 Bounds = Mapping[str, tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]]
 Stage = Literal["deliberate", "play", "respond"]
+# Masks and policies hold an entry per level, agent and world; finer than this is continuous.
+MOST_LEVELS = 10_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Real:
         low: smallest value, in `unit`.
         high: largest value, in `unit`.
         unit: unit of the value.
-        levels: None for a continuous action, else the number of levels (at least 2).
+        levels: None for a continuous action, else the number of levels (2 to 10,000).
         null: the value of not acting; 0 if inside the range, else `low`.
     """
 
@@ -57,7 +59,8 @@ class Real:
     def __post_init__(self) -> None:
         finite = math.isfinite(self.low) and math.isfinite(self.high)
         require(finite and self.low < self.high, "Real range", (self.low, self.high), "low < high")
-        require(self.levels is None or self.levels >= 2, "Real.levels", self.levels, "None or >= 2")
+        few = self.levels is None or 2 <= self.levels <= MOST_LEVELS
+        require(few, "Real.levels", self.levels, f"None or 2 to {MOST_LEVELS}")
 
     @property
     def size(self) -> int:

@@ -42,10 +42,12 @@ def select(mask: NDArray[np.bool_], new: S, old: S) -> S:
 
 
 def to_arrays(state: Any, prefix: str) -> dict[str, NDArray[Any]]:
-    """`{prefix.field: array}` for saving."""
-    return {f"{prefix}.{f.name}": getattr(state, f.name) for f in fields(state)}
+    """`{prefix.field: array}` for saving; copies, so that writing into them changes no state."""
+    return {f"{prefix}.{f.name}": np.array(getattr(state, f.name)) for f in fields(state)}
 
 
 def from_arrays(state: S, prefix: str, arrays: dict[str, NDArray[Any]]) -> S:
-    """The state that `to_arrays` wrote; `state` gives type and shapes."""
-    return replace(state, **{f.name: np.array(arrays[f"{prefix}.{f.name}"]) for f in fields(state)})  # type: ignore
+    """The state that `to_arrays` wrote; `state` gives the types and the numbers' kinds."""
+    kinds = {f.name: getattr(state, f.name).dtype for f in fields(state)}  # type: ignore[arg-type]
+    restored = {name: np.array(arrays[f"{prefix}.{name}"], kind) for name, kind in kinds.items()}
+    return replace(state, **restored)  # type: ignore[type-var]

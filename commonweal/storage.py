@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.errors import StorageError
+
+if sys.platform != "win32":
+    import fcntl
 
 
 def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -38,6 +43,39 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
         if isinstance(cause, OSError):
             raise StorageError(f"cannot write {path}: {cause.strerror or cause}") from error
         raise
+
+
+@contextmanager
+def alone(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Hold `folder`, made where it is missing, against other processes that ask for the same.
+
+    The system lets go of it when the process ends, however it ends. Where a system or a network disk
+    knows no locks, nothing is held.
+
+    Args:
+        folder: what is held.
+        wait: until another process has let go of it, instead of raising.
+
+    Raises:
+        StorageError: another process holds it, or it cannot be made.
+    """
+    descriptor = -1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if sys.platform != "win32":
+            descriptor = os.open(folder, os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StorageError(f"another process is at work in {folder}; allowed: one at a time") from error
+    except OSError as error:
+        if descriptor < 0:
+            raise StorageError(f"cannot write {folder}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def sweep(folder: Path) -> None:

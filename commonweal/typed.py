@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
-from commonweal.errors import InvalidParameter
+from commonweal.errors import InvalidParameter, told
 
 # Beyond it squares and cubes no longer fit the float32 of observations.
 LARGEST = 1e12
@@ -55,7 +55,7 @@ def fit(name: str, value: Any, hint: Any) -> Any:
     except _Unfit:
         if isinstance(value, float) and math.isnan(value):
             raise InvalidParameter(f"{name} is nan; allowed: {describe(hint)}, not NaN") from None
-        raise InvalidParameter(f"{name} is {value!r}; allowed: {describe(hint)}") from None
+        raise InvalidParameter(f"{name} is {told(value)}; allowed: {describe(hint)}") from None
 
 
 def fit_fields(settings: Any) -> None:

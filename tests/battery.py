@@ -119,6 +119,30 @@ def check_json_and_restore(dilemma, stack, folder):
             assert np.array_equal(one.observation[group], two.observation[group])
 
 
+def check_nothing_returned_is_kept(dilemma, stack, steps=12):
+    """Who writes into what was given or returned, or into a state that was read, changes nothing."""
+    society = Society(dilemma, stack, num_worlds=2, seed=3, credit=50.0)
+    rng = np.random.default_rng(4)
+    for number in range(steps):  # null acts first: no world ends and is made anew
+        actions = random_actions(society, rng) if number else society.columns.null_actions(2)
+        step = society.step(actions)
+        read = society.get_state()
+        before = {name: array.copy() for name, array in read.items()}
+        final, ledger = step.final_observation or {}, step.ledger
+        for array in [
+            *actions.values(), *step.observation.values(), *step.reward.values(), *final.values(),
+            *step.conduct.values(), *(e.amount for e in ledger.entries), *read.values(),
+            step.money, step.welfare, step.discount, step.terminated, step.truncated,
+            *(step.mask or {}).values(),
+            ledger.net, ledger.treasury, ledger.burnt, ledger.shortfall, ledger.funds,
+        ]:  # fmt: skip
+            if array.flags.writeable:
+                array[...] = 7
+        now = society.get_state()
+        for name, array in before.items():
+            assert np.array_equal(array, now[name], equal_nan=True), name
+
+
 def playthrough(dilemma, stack, steps=4):
     """A seeded episode as readable text; regenerate all by `python -m tests.golden`."""
     society = Society(dilemma, stack, seed=1)

@@ -22,6 +22,7 @@ def test_pair(name, dilemma, stack, tmp_path):
     battery.check_ledger_and_declared_properties(dilemma, stack)
     battery.check_voluntary(dilemma, stack)
     battery.check_json_and_restore(dilemma, stack, tmp_path)
+    battery.check_nothing_returned_is_kept(dilemma, stack)
 
 
 @every_pair

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -7,7 +8,8 @@ from commonweal import registry
 from commonweal.benchmarks.show import attributes, sparkline
 from commonweal.cli import main
 from commonweal.envs.public_goods import PublicGoods
-from tests.small_study import run_small
+from commonweal.errors import StorageError
+from tests.small_study import TEXT, run_small
 
 
 def run(*arguments):
@@ -54,6 +56,9 @@ def test_show(capsys, tmp_path):
         (("run", "quik"), "did you mean 'quick'"),
         (("run", "missing.toml"), "cannot be read"),
         (("report", "missing"), "cannot read"),
+        (("run", "quick", "--workers", "0"), "workers is 0; allowed: 1 or more"),
+        (("bench", "speed", "--repetitions", "0"), "repetitions is 0; allowed: 1 or more"),
+        (("bench", "speed", "--threads", "0"), "threads is 0; allowed: 1 or more"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_two(capsys, arguments, says):
@@ -62,6 +67,34 @@ def test_errors_are_one_line_and_exit_code_two(capsys, arguments, says):
     assert says in error
     assert error.count("\n") == 1
     assert "Traceback" not in error
+
+
+def test_a_disk_without_room_for_the_report_still_shows_the_table(capsys, tmp_path, monkeypatch):
+    run_small(tmp_path / "out")
+    (tmp_path / "mine.toml").write_text(TEXT)
+
+    def full(folder):
+        raise StorageError(f"cannot write {folder}: No space left on device")
+
+    monkeypatch.setattr("commonweal.benchmarks.report.write_report", full)
+    assert run("run", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out"), "--quiet") == 2
+    told = capsys.readouterr()
+    assert "laissez-faire" in told.out
+    assert told.err.count("\n") == 1
+    assert "No space left" in told.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_under_the_output_and_a_reader_that_hangs_up():
+    command = [sys.executable, "-m", "commonweal", "list"]
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert told.returncode == 2
+    assert told.stderr == "commonweal: [Errno 28] No space left on device\n"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.wait()
 
 
 def test_report(capsys, tmp_path):

@@ -118,6 +118,76 @@ def test_every_parameter_refuses_what_it_does_not_mean(cls):
             cls.from_dict({f"{field.name}_": default(field)})
 
 
+FOUND = [registry.institution_class(name) for name in registry.INSTITUTIONS]
+NAMES = st.sampled_from(
+    ["tax.rate", "vote.low", "quota.limit", "income_tax.rates", "extraction", "income", "sanction", "harm",
+     "contribution", "tax_evaded", "classifier_wrongful", "inspector_bribe", "citizens", "tax", "dilemma", "",
+     "."]
+)  # fmt: skip
+PER_WORLD = st.sampled_from(
+    [np.array([0.1, 0.2]), np.array([0.1, 0.2, 0.3]), np.array([[0.5], [1.0]], np.float16),
+     [0.1] * 5, [1.0, 2.0], np.array([1, 2], np.uint8), np.ones((2, 5)),
+     np.zeros((0, 1)), np.array([np.inf, 1.0], np.float16)]
+)  # fmt: skip
+
+
+@st.composite
+def layers(draw):
+    """An institution's id and parameters: lawful ones, names of other parts, arrays per world and agent."""
+    cls = draw(st.sampled_from(FOUND))
+    values = draw(parameters(cls, 0))
+    for field in draw(st.lists(st.sampled_from(fields(cls)), max_size=2)) if fields(cls) else []:
+        chosen = NAMES if field.type == "str" else st.one_of(PER_WORLD, near(default(field)))
+        values[field.name] = draw(chosen)
+    return {"id": cls.id, **values}
+
+
+@settings(QUIET, max_examples=300)
+@given(
+    st.sampled_from(["fishery-v0", "public_goods-v0", "labour-v0", "matrix-v0", "double_auction-v0"]),
+    st.lists(layers(), max_size=4),
+    st.sampled_from([1, 2, 5]),
+    st.sampled_from([np.inf, 0.0, 3.0]),
+)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_any_stack_works_or_is_refused(dilemma, plain, worlds, credit):
+    try:
+        stack = [registry.institution_from(layer) for layer in plain]
+        society = Society(make(dilemma), stack, num_worlds=worlds, credit=credit)
+    except CommonwealError as error:
+        assert str(error)
+        return
+    check_finite(society)
+
+
+@st.composite
+def edited(draw):
+    """The plain JSON of a dilemma or an institution, edited by hand in one or two places."""
+    part = draw(st.sampled_from([cls() for cls in CLASSES]))
+    plain = json.loads(json.dumps(registry.describe(part)))
+    for _ in range(draw(st.integers(1, 2))):
+        place = plain
+        inner = [value for value in plain.values() if isinstance(value, dict)]
+        if inner and draw(st.booleans()):
+            place = draw(st.sampled_from(inner))
+        key = draw(st.sampled_from([*place, "id", "", "preset", "nam", 3]))
+        if draw(st.booleans()):
+            place.pop(key, None)
+        else:
+            place[key] = draw(garbage)
+    return plain
+
+
+@settings(QUIET, max_examples=400)
+@given(edited())
+def test_descriptions_edited_by_hand_are_read_or_refused(plain):
+    for build in (registry.dilemma_from, registry.institution_from):
+        try:
+            build(plain)
+        except CommonwealError as error:
+            assert "allowed: " in str(error)
+
+
 def one_bad(agent, value):
     efforts = np.zeros((1, 5, 1))
     efforts[0, agent, 0] = value

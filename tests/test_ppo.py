@@ -181,10 +181,9 @@ def test_a_damaged_or_foreign_checkpoint_has_a_name(tmp_path) -> None:
     for name in ("cut.pt", "foreign.pt"):
         with pytest.raises(CorruptCheckpoint, match=name):
             PPO.resume(tmp_path / name)
-    for worlds, agents in ((4, 4), (8, 5)):
-        other = Society(Fishery(num_agents=agents), num_worlds=worlds)
+    for worlds, agents, price in ((4, 4, 1.0), (8, 5, 1.0), (4, 5, 2.0)):
+        other, twin = (Society(Fishery(num_agents=agents, price=price), num_worlds=worlds) for _ in range(2))
         other.step({"citizens": np.full((worlds, agents, 1), 3.0)})
-        twin = Society(Fishery(num_agents=agents), num_worlds=worlds)
         twin.set_state(other.get_state())
         with pytest.raises(CorruptCheckpoint):
             PPO.resume(path, other)

@@ -1,9 +1,12 @@
+import contextlib
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +19,9 @@ from commonweal.benchmarks.runner import references_of, run_study
 from commonweal.benchmarks.store import Store, read_json, read_rows
 from commonweal.benchmarks.suite import parse
 from commonweal.benchmarks.summary import summarise
-from commonweal.errors import StorageError
+from commonweal.cli import main
+from commonweal.errors import InvalidParameter, StorageError
+from commonweal.storage import alone
 from tests.small_study import TEXT, run_small
 
 
@@ -168,21 +173,150 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         run_study(parse(TEXT), tmp_path / "file" / "runs", quiet=True)
 
 
-def test_kill_and_start_again(tmp_path):
-    path, out = tmp_path / "mine.toml", tmp_path / "out"
-    path.write_text(TEXT.replace("steps = 1280", "steps = 12800"))
+LONG = TEXT.replace("steps = 1280", "steps = 5120")
+
+
+def begin(path, out, text, wanted="checkpoint.pt"):
+    """The study in a process group of its own, once a cell has written what is `wanted`."""
+    path.write_text(text)
     command = [sys.executable, "-m", "commonweal", "run", str(path), "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not list(out.glob("cells/*/checkpoint.pt")) and time.monotonic() < deadline:
+    while not list(out.glob(f"cells/*/{wanted}")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    return process, command
+
+
+def alive(group):
+    """Processes of a group that still run, by /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group and fields[0] != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def test_kill_and_start_again(tmp_path):
+    process, command = begin(tmp_path / "mine.toml", tmp_path / "out", LONG)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not list(out.glob("cells/*/done"))
+    assert not list(tmp_path.glob("out/cells/*/done"))
     again = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
-    assert len(list(out.glob("cells/*/done"))) == 2
+    assert len(list(tmp_path.glob("out/cells/*/done"))) == 2
     assert "laissez-faire" in again.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
+def test_workers_notice_that_the_study_is_gone_and_what_they_left_is_gone_on_with(tmp_path):
+    process, command = begin(tmp_path / "mine.toml", tmp_path / "out", LONG)
+    assert len(alive(process.pid)) > 2
+    os.kill(process.pid, signal.SIGKILL)  # the study alone, not its workers
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120)  # while they still run
+    assert again.returncode == 0, again.stderr
+    deadline = time.monotonic() + 30
+    while alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive(process.pid) == []
+    process.wait()
+    assert "Traceback" not in process.stderr.read()
+    _, store = run_small(tmp_path / "undisturbed", LONG)
+    for cell in store.cells():
+        for name in ("results", "curves", "series", "flows"):
+            np.testing.assert_equal(Store(tmp_path / "out").rows(cell, name), store.rows(cell, name))
+    np.testing.assert_equal(
+        read_rows(tmp_path / "out" / "results.parquet"),
+        read_rows(tmp_path / "undisturbed" / "results.parquet"),
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
+def test_control_c_ends_all_in_one_line(tmp_path):
+    endless = LONG.replace("5120", "1280000")
+    process, _ = begin(tmp_path / "mine.toml", tmp_path / "out", endless, "config.json")
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert told.endswith("commonweal: interrupted; start again to go on\n")
+    deadline = time.monotonic() + 30
+    while alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive(process.pid) == []
+
+
+def test_two_studies_in_one_folder_at_once(study, tmp_path):
+    suite, _, _ = study
+    with alone(tmp_path, wait=False), pytest.raises(StorageError, match="another process is at work"):
+        run_study(suite, tmp_path, quiet=True)
+    assert list(tmp_path.iterdir()) == []
+    with alone(tmp_path, wait=False):  # once let go of, it can be held again
+        pass
+
+
+def test_a_cell_that_another_process_has_finished_is_not_run_again(study, tmp_path):
+    _, folder, _ = study
+    cell = Store(folder).cells()[0]
+    shutil.copytree(Store(folder).folder_of(cell), tmp_path / "cell")
+    run_cell(cell, tmp_path / "cell", None, lambda *news: pytest.fail("it runs"))
+
+
+@pytest.mark.parametrize("table", ["results", "series"])
+def test_a_damaged_result_among_good_ones_is_made_again(study, tmp_path, table):
+    suite, folder, _ = study
+    shutil.copytree(folder, tmp_path / "copy")
+    store = Store(tmp_path / "copy")
+    bad, good = store.cells()
+    path = store.folder_of(bad) / f"{table}.parquet"
+    path.write_bytes(path.read_bytes()[:-50])
+    assert [cell.folder for cell in store.cells()] == [good.folder]
+    assert len(summarise(store)) == 1  # the others are still shown
+    outcome = run_study(suite, store.folder, quiet=True)
+    assert [cell.folder for cell in outcome.finished] == [bad.folder]
+    np.testing.assert_equal(store.rows(bad, table), Store(folder).rows(bad, table))
+
+
+def test_damaged_references_are_computed_again(study, tmp_path):
+    suite, folder, _ = study
+    dilemma = suite.dilemmas["public good"]
+    good = references_of(dilemma, Store(folder))
+    for text in ("", "{}", "3", '{"selfish": {"welfare": 1}}'):
+        path = runner.reference_path(dilemma, Store(tmp_path))
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        assert references_of(dilemma, Store(tmp_path)) == good
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_without_workers_nothing_begins(study, tmp_path, workers):
+    with pytest.raises(InvalidParameter, match=f"workers is {workers}; allowed: 1 or more"):
+        run_study(study[0], tmp_path / "out", workers=workers)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"cells": [{}]}', '{"cells": 3}'])
+def test_a_folder_of_something_else(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(StorageError, match=r"config\.json describes no study"):
+        Store(tmp_path).cells()
+
+
+def test_labels_are_shown_as_they_are(tmp_path, capsys):
+    free = "laissez-faire [/x] $x_{ [bold] 漁"
+    text = TEXT.replace('"public good"', '"good [/b] $"').replace('"laissez-faire"', f'"{free}"')
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 0
+    told = capsys.readouterr()
+    assert "good [/b] $" in told.out
+    assert free in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert f"done: good [/b] $ / {free}" in " ".join(told.err.split())
 
 
 def test_summary_says_which_information_was_used(study):

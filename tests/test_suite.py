@@ -82,7 +82,7 @@ def test_references_are_resolved_anywhere():
         look_up(REFERENCES, "corrective.extractoin.rate")
     with pytest.raises(InvalidParameter, match="path of a number"):
         look_up(REFERENCES, "planner.kind")
-    with pytest.raises(InvalidParameter, match="reference, times"):
+    with pytest.raises(UnknownName, match="allowed: reference, times"):
         resolve({"reference": "facts.msy", "time": 2}, lambda: REFERENCES)
 
 
@@ -95,13 +95,25 @@ def test_references_are_resolved_anywhere():
         ("replicates = 3", "replicate = 3", 3, "study.replicate"),
         ("hidden = [8]", "hiden = [8]", 7, "learner.hiden: unknown learner parameter"),
         ("hidden = [8]", "clip = -1.0", 7, "learner.clip"),
-        ('id = "fishery-v0"\nlabel', 'id = "fishery-v1"\nlabel', 9, "did you mean 'fishery-v0'"),
+        ('id = "fishery-v0"\nlabel', 'id = "fishery-v1"\nlabel', 10, "dilemma.id: unknown dilemma"),
         ("num_agents = 2", "num_agents = 0", 16, "dilemma.num_agents"),
         ("num_agents = 2", "num_agent = 2", 16, "did you mean 'num_agents'"),
         ('label = "small"', 'label = "textbook"', 14, "given twice"),
         ('base = "extraction"', 'bases = "extraction"', 26, "institution.bases"),
         ('id = "quota"', 'identity = "quota"', 29, "an id and its parameters"),
         ("stack = []", 'stack = []\nrate = 3', 20, "either a stack or one id"),
+        ("stack = []", "stack = 3", 20, "institution.stack: stack is 3; allowed: a list of tables"),
+        ("stack = []", 'stack = ["taxation"]', 20, "stack is ['taxation']; allowed: a list of tables"),
+        ("replicates = 3", "seeed = 3", 3, "unknown key of [study] 'seeed'; did you mean 'seed'"),
+        ("replicates = 3", 'name = "../x"', 3, "study.name: name is '../x'; allowed: a name of a folder"),
+        ("hidden = [8]", "minibatches = 5000", 7, "minibatches is 5000; allowed: up to 1024 samples"),
+        ('label = "small"', 'presett = "halibut"', 14, "unknown key of [dilemma] 'presett'; did you mean"),
+        ('label = "small"', "label = 3", 14, "label is 3; allowed: printable texts that differ"),
+        ('label = "small"', 'label = "a\\nb"', 14, "printable"),
+        ("{ num_agents = 2 }", "[2]", 16, "dilemma.parameters: parameters is [2]; allowed: a table"),
+        ("times = 0.2", 'times = "a"', 30, "institution.times: times is 'a'; allowed: a number"),
+        ("times = 0.2", "time = 0.2", 30, "institution.time: unknown key of references 'time'; did you"),
+        ('"corrective.extraction.rate"', "3", 27, "reference is 3; allowed: text"),
     ],
 )  # fmt: skip
 def test_errors_name_line_and_key(old, new, line, says):
@@ -125,6 +137,58 @@ def test_an_unfit_stack_is_refused_before_anything_is_trained():
     unfit = TEXT.replace('base = "extraction"', 'base = "emission"')
     with pytest.raises(CommonwealError, match="emission"):
         parse(unfit).cells(references)
+
+
+def test_what_needs_no_references_is_refused_before_they_are_asked_for():
+    text = (
+        TEXT
+        + """
+[[institution]]
+label = "unfit"
+id = "taxation"
+base = "emission"
+"""
+    )
+    with pytest.raises(InvalidSuite, match=r"textbook / unfit: .*'emission'.*allowed: extraction"):
+        parse(text).cells(lambda dilemma: pytest.fail("references were asked for"))
+
+
+def test_references_that_are_not_there_are_told_with_their_cell():
+    for path, says in (
+        ("planner.catsh", "did you mean 'catch'"),
+        ("selfish.welfare.x", "it is a number"),
+        ("planner", "allowed: the path of a number"),
+    ):
+        with pytest.raises(InvalidSuite, match=f"textbook / tax and quota: .*{says}"):
+            parse(TEXT.replace("planner.catch", path)).cells(references)
+
+
+def test_two_labels_of_one_cell_are_refused():
+    text = TEXT + '[[institution]]\nlabel = "Laissez, faire"\nstack = []\n'
+    with pytest.raises(InvalidSuite, match="laissez-faire and textbook / Laissez, faire are one cell"):
+        parse(text).cells(references)
+
+
+def test_names_of_folders_stay_within_what_disks_allow():
+    cells = parse(TEXT.replace('"small"', f'"{"x" * 500}"')).cells(references)
+    assert max(len(cell.folder) for cell in cells) < 120
+    assert len({cell.folder for cell in cells}) == 4
+
+
+@pytest.mark.parametrize("way", ["mark", "crlf", "latin", "folder"])
+def test_files_of_other_editors(tmp_path, way):
+    path = tmp_path / "mine.toml"
+    text = TEXT.replace("textbook", "Lehrbuch für Fänger")
+    if way == "folder":
+        path.mkdir()
+    else:
+        coded = text.replace("\n", "\r\n") if way == "crlf" else text
+        path.write_bytes(coded.encode({"mark": "utf-8-sig", "latin": "latin-1"}.get(way, "utf-8")))
+    if way in ("mark", "crlf"):
+        assert "Lehrbuch für Fänger" in load(path).dilemmas
+    else:
+        with pytest.raises(InvalidSuite, match=r"mine\.toml cannot be read"):
+            load(path)
 
 
 def test_suites_of_the_package(tmp_path):

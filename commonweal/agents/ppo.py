@@ -305,12 +305,16 @@ class PPO:
             CorruptCheckpoint: the file is truncated, foreign, or belongs to another society; `society`
                 is then as it was.
         """
-        before = None if society is None else society.get_state()
+        before = None
         try:
             payload = torch.load(path, map_location="cpu", weights_only=True)
             if payload["format"] != FORMAT:
                 raise ValueError(f"format {payload['format']!r}; allowed: {FORMAT!r}")
-            society = society or Society.from_dict(json.loads(payload["society"]))
+            if society is None:
+                society = Society.from_dict(json.loads(payload["society"]))
+            elif json.dumps(society.to_dict()) != payload["society"]:
+                raise ValueError(f"it is of the society {payload['society']}; allowed: {society!r}")
+            before = society.get_state()  # the learner restarts it before all that may be amiss is known
             seeds = np.array(payload["seeds"], np.uint64)
             config = PPOConfig(**payload["config"])
             learner = cls(society, config, replicates=len(seeds), seed=seeds, device=device)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from commonweal import solvers
 from commonweal.agents.ppo import PPO, PPOConfig
 from commonweal.benchmarks.deviation import deviation_gain
-from commonweal.benchmarks.store import Row, read_rows, write_json, write_rows
+from commonweal.benchmarks.store import Row, finished, read_rows, write_json, write_rows
 from commonweal.benchmarks.suite import Cell
 from commonweal.benchmarks.yardsticks import restore
 from commonweal.errors import CorruptCheckpoint, NotExact, StorageError
 from commonweal.evaluation import Evaluation, evaluate
 from commonweal.random import world_seeds
 from commonweal.references import References
-from commonweal.storage import sweep, write_text
+from commonweal.storage import alone, sweep, write_text
 from commonweal.welfare import equality
 
 Array = NDArray[np.float64]
@@ -32,6 +32,9 @@ HELD_OUT = 1 << 40  # added to the study's seed: worlds that no learner has met
 def run_cell(cell: Cell, folder: Path, record: Mapping[str, Any] | None, listen: Listener) -> None:
     """Train, measure and write; a checkpoint found in `folder` is where training goes on.
 
+    Where another process is at the same cell (left over by a study that was killed), it is waited for,
+    and what it has finished is not done again.
+
     Args:
         cell: what to run.
         folder: the cell's own.
@@ -41,6 +44,12 @@ def run_cell(cell: Cell, folder: Path, record: Mapping[str, Any] | None, listen:
     Raises:
         StorageError: the folder cannot be written; what was written stays.
     """
+    with alone(folder, wait=True):
+        if not finished(folder):
+            _run(cell, folder, record, listen)
+
+
+def _run(cell: Cell, folder: Path, record: Mapping[str, Any] | None, listen: Listener) -> None:
     sweep(folder)
     write_json(folder / "config.json", cell.config)
     references = restore(record) if record is not None else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -30,13 +31,16 @@ STYLE: dict[str, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "axes.edgecolor": INK,
     "xtick.major.width": 0.7, "ytick.major.width": 0.7, "xtick.major.size": 3, "ytick.major.size": 3,
     "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK, "hatch.linewidth": 0.6,
+    "text.parse_math": False,  # a label's dollars are dollars
     "axes.titlelocation": "left", "axes.titleweight": "bold", "lines.solid_capstyle": "round",
 }  # fmt: skip
 
 
 def draw(paint: Callable[[Axes], object], height: float, label: str) -> str:
     """One panel as an SVG element; `label` says in words what it shows."""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # Text stays text in the figure: the reader's fonts write it, not those found here.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         paint(figure.subplots())
         file = io.StringIO()

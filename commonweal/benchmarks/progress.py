@@ -18,12 +18,12 @@ class Progress:
     """Shows welfare and efficiency as the cells learn; without a terminal, one line per cell."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, quiet=quiet)
+        self.console = Console(stderr=True, quiet=quiet, markup=False)  # labels may hold brackets
         self.bars = bars.Progress(
-            bars.TextColumn("{task.description}"),
+            bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(bar_width=24),
             bars.TaskProgressColumn(),
-            bars.TextColumn("{task.fields[news]}"),
+            bars.TextColumn("{task.fields[news]}", markup=False),
             bars.TimeElapsedColumn(),
             console=self.console,
             transient=True,

@@ -46,7 +46,7 @@ def write_report(folder: str | Path) -> Path:
 
 def _page(store: Store, summaries: list[Summary]) -> str:
     dilemmas = [list(cells) for _, cells in groupby(summaries, key=lambda s: s.cell.dilemma)]
-    css = (resources.files("commonweal.benchmarks") / "report.css").read_text()
+    css = (resources.files("commonweal.benchmarks") / "report.css").read_text("utf-8")
     study = store.config["study"]
     missing = len(store.config["cells"]) - len(summaries)
     number = f"{len(dilemmas)} social dilemma{'s' * (len(dilemmas) > 1)}"

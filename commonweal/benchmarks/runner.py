@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,9 @@ from commonweal.benchmarks.store import Store, read_json, write_json
 from commonweal.benchmarks.suite import Cell, Suite, digest
 from commonweal.benchmarks.yardsticks import record, restore
 from commonweal.envs.base import Dilemma
-from commonweal.errors import NotExact, StorageError
+from commonweal.errors import NotExact, StorageError, require
 from commonweal.references import References
+from commonweal.storage import alone
 
 
 @dataclass
@@ -46,16 +50,24 @@ def run_study(suite: Suite, out: str | Path, *, workers: int = 2, quiet: bool = 
     when the study is started again.
 
     Raises:
-        StorageError: the folder cannot be written.
+        InvalidParameter: no workers.
+        InvalidSuite: a stack does not fit its dilemma; nothing was trained then.
+        StorageError: the folder cannot be written, or another study is running in it.
     """
-    started = time.monotonic()
-    store, outcome = Store(out), Outcome()
+    require(workers >= 1, "workers", workers, "1 or more")
+    store = Store(out)
+    with alone(store.folder, wait=False):
+        return _run_study(suite, store, workers, quiet)
+
+
+def _run_study(suite: Suite, store: Store, workers: int, quiet: bool) -> Outcome:
+    started, outcome = time.monotonic(), Outcome()
     with Progress(quiet=quiet) as progress:
+        cells = suite.cells(lambda dilemma: _known(dilemma, store))
         records: dict[str, dict[str, Any] | None] = {}
         for label, dilemma in suite.dilemmas.items():
             progress.say(f"references of {label}")
             records[label] = references_of(dilemma, store)
-        cells = suite.cells(lambda dilemma: _known(dilemma, store))
         store.start(_plan(suite, cells))
         for cell in cells:
             (outcome.skipped if store.finished(cell) else outcome.finished).append(cell)
@@ -84,9 +96,12 @@ def reference_path(dilemma: Dilemma, store: Store) -> Path:
 def references_of(dilemma: Dilemma, store: Store) -> dict[str, Any] | None:
     """The record in the folder, computed and kept where it is missing; None where there is none."""
     path = reference_path(dilemma, store)
-    if path.exists():
+    try:
         found: dict[str, Any] = read_json(path)
+        restore(found)
         return found
+    except (StorageError, LookupError, TypeError, AttributeError):
+        pass  # missing or damaged: computed anew
     try:
         found = record(dilemma)
     except (NotExact, NotImplementedError):
@@ -147,9 +162,24 @@ def _launch(cell: Cell, store: Store, references: Mapping[str, Any] | None) -> _
         os.environ.setdefault(name, "1")
     arguments = (cell, store.folder_of(cell), references, sender)
     process = context.Process(target=_run, args=arguments, daemon=True)
-    process.start()
+    with _deaf():
+        process.start()
     sender.close()
     return _Worker(cell, process, receiver)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started here never hears Ctrl-C, which a terminal sends to all; the study ends it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its start would open the ears again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _run(cell: Cell, folder: Path, references: Mapping[str, Any] | None, sender: Connection) -> None:
@@ -162,6 +192,8 @@ def _run(cell: Cell, folder: Path, references: Mapping[str, Any] | None, sender:
     torch.set_num_threads(1)
     try:
         run_cell(cell, folder, references, lambda *news: sender.send(news))
+    except ConnectionError:
+        pass  # the study is gone, and with it whoever asked; what is written stays
     except StorageError as error:
         sender.send(("failed", 0.0, str(error)))
     except Exception as error:

@@ -33,6 +33,7 @@ from commonweal.errors import StorageError
 from commonweal.storage import sweep, write_atomically, write_text
 
 Row = dict[str, Any]
+TABLES = ("results", "curves", "series", "flows")
 PACKAGES = (
     "commonweal", "numpy", "scipy", "torch", "pettingzoo", "gymnasium", "numba", "pyarrow", "matplotlib",
 )  # fmt: skip
@@ -50,7 +51,7 @@ def read_json(path: Path) -> Any:
         StorageError: there is no such file, or it is damaged.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
 
@@ -72,6 +73,14 @@ def read_rows(path: Path) -> list[Row]:
         return rows
     except (OSError, pa.ArrowException) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
+
+
+def finished(folder: Path) -> bool:
+    """Whether a cell is done and its tables can be read."""
+    try:
+        return (folder / "done").exists() and all(read_rows(folder / f"{name}.parquet") for name in TABLES)
+    except StorageError:
+        return False
 
 
 class Store:
@@ -102,12 +111,15 @@ class Store:
         return self.folder / "cells" / cell.folder
 
     def finished(self, cell: Cell) -> bool:
-        """Whether all files of the cell are there."""
-        return (self.folder_of(cell) / "done").exists()
+        """Whether all files of the cell are there and can be read; else it is run again."""
+        return finished(self.folder_of(cell))
 
     def cells(self) -> list[Cell]:
         """The finished cells of the study as configured last, in its order."""
-        planned = [Cell(**plain) for plain in self.config["cells"]]
+        try:
+            planned = [Cell(**plain) for plain in self.config["cells"]]
+        except (KeyError, TypeError) as error:
+            raise StorageError(f"{self.folder / 'config.json'} describes no study: {error}") from error
         return [cell for cell in planned if self.finished(cell)]
 
     def rows(self, cell: Cell, name: str) -> list[Row]:

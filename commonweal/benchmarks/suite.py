@@ -15,11 +15,12 @@ number of the computed references, e.g. `rate = { reference = "corrective.extrac
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from commonweal.envs.base import Dilemma
 from commonweal.errors import CommonwealError, InvalidSuite, UnknownName, require
 from commonweal.references import References
 from commonweal.society import Society
-from commonweal.typed import fit_fields
+from commonweal.typed import fit, fit_fields
 
 VERSION = metadata.version("commonweal")
+LONGEST = 100  # letters of a folder's name before the hash; file systems allow 255 bytes
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Study:
 
     def __post_init__(self) -> None:
         fit_fields(self)
+        plain = self.name not in ("", ".", "..") and not re.search(r"[/\\\0]", self.name)
+        require(plain, "name", self.name, "a name of a folder, not empty, without slashes")
         for name in ("replicates", "evaluation_worlds"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
@@ -77,7 +81,9 @@ class Learner:
         for name in unknown:
             allowed = [f.name for f in fields(PPOConfig)] + ["steps", "worlds", "response_steps"]
             raise UnknownName("learner parameter", name, allowed)
-        PPOConfig(**self.ppo)
+        config = PPOConfig(**self.ppo)
+        samples = config.rollout * self.worlds
+        require(config.minibatches <= samples, "minibatches", config.minibatches, f"up to {samples} samples")
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class Cell:
     @property
     def folder(self) -> str:
         """Name of its folder: what can be read, and the hash of the whole configuration."""
-        slug = re.sub(r"[^a-z0-9]+", "-", f"{self.dilemma}--{self.institution}".lower()).strip("-")
+        slug = re.sub(r"[^a-z0-9]+", "-", f"{self.dilemma}--{self.institution}".lower()).strip("-")[:LONGEST]
         return f"{slug}-{digest(self.config)[:12]}"
 
     def society(self, num_worlds: int) -> Society:
@@ -113,8 +119,25 @@ class Suite:
     institutions: Mapping[str, tuple[Mapping[str, Any], ...]]
 
     def cells(self, references: Callable[[Dilemma], References]) -> list[Cell]:
-        """The grid, dilemma by dilemma; `references` is asked only where a parameter needs it."""
-        return [self.cell(name, label, references) for name in self.dilemmas for label in self.institutions]
+        """The grid, dilemma by dilemma; `references` is asked only where a parameter needs it.
+
+        Raises:
+            InvalidSuite: a stack does not fit its dilemma, or names a reference that is not there; all
+                that can be refused without references is refused before any is asked for.
+        """
+        grid = [(name, label) for name in self.dilemmas for label in self.institutions]
+        built: dict[tuple[str, str], Cell] = {}
+        for place in sorted(grid, key=lambda place: _asks(self.institutions[place[1]])):
+            try:
+                built[place] = self.cell(*place, references)
+            except CommonwealError as error:
+                raise InvalidSuite(f"{' / '.join(place)}: {error}") from error
+        folders: dict[str, str] = {}
+        for place, cell in built.items():
+            other = folders.setdefault(cell.folder, " / ".join(place))
+            if other != " / ".join(place):
+                raise InvalidSuite(f"{other} and {' / '.join(place)} are one cell; allowed: one of them")
+        return [built[place] for place in grid]
 
     def cell(self, name: str, label: str, references: Callable[[Dilemma], References]) -> Cell:
         """The cell of a dilemma and an institution, by label."""
@@ -144,9 +167,8 @@ def digest(config: Mapping[str, Any]) -> str:
 def resolve(value: Any, references: Callable[[], References]) -> Any:
     """`value` with every `{ reference = "path", times = 1 }` replaced by the number it names."""
     if isinstance(value, Mapping) and "reference" in value:
-        extra = set(value) - {"reference", "times"}
-        require(not extra, "a reference with keys", sorted(value), "reference, times")
-        return look_up(references(), str(value["reference"])) * value.get("times", 1)
+        path, times = _reference(**value)
+        return look_up(references(), path) * times
     if isinstance(value, Mapping):
         return {key: resolve(entry, references) for key, entry in value.items()}
     if isinstance(value, list):
@@ -154,13 +176,27 @@ def resolve(value: Any, references: Callable[[], References]) -> Any:
     return value
 
 
+def _reference(reference: Any, times: Any = 1.0, **others: Any) -> tuple[str, float]:
+    for name in others:
+        raise UnknownName("key of references", name, ("reference", "times"))
+    return fit("reference", reference, str), fit("times", times, float)
+
+
+def _asks(value: Any) -> bool:
+    """Whether a reference is named anywhere in `value`."""
+    if isinstance(value, Mapping):
+        return "reference" in value or any(map(_asks, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_asks, value))
+
+
 def look_up(references: References, path: str) -> float:
     """A number of the references by its dotted path, e.g. `corrective.extraction.rate`."""
     found: Any = references
     for step in path.split("."):
-        if not isinstance(found, Mapping):
+        if is_dataclass(found):
             numbers = {k: getattr(found, k) for k in vars(found)}
             found = {**numbers, **numbers.get("detail", {})}
+        require(isinstance(found, Mapping), f"reference {path!r}", found, f"no {step!r}: it is a number")
         if step not in found:
             raise UnknownName(f"reference {path!r}: no entry", step, map(str, found))
         found = found[step]
@@ -179,12 +215,13 @@ def load(name: str | Path) -> Suite:
     if path.suffix != ".toml":
         shipped = {p.name.removesuffix(".toml"): p for p in _shipped().iterdir() if p.name.endswith(".toml")}
         if str(name) not in shipped:
-            raise UnknownName("suite", str(name), shipped)
-        return parse(shipped[str(name)].read_text(), f"{name}.toml")
+            raise UnknownName("suite", str(name), [*shipped, "a file that ends in .toml"])
+        return parse(shipped[str(name)].read_text("utf-8"), f"{name}.toml")
     try:
-        return parse(path.read_text(), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text("utf-8-sig")  # some editors begin a file with a mark
+    except (OSError, ValueError) as error:
         raise InvalidSuite(f"{path} cannot be read: {error}") from error
+    return parse(text, str(path))
 
 
 def _shipped() -> Any:
@@ -232,21 +269,26 @@ class _Reader:
     def _labelled(self, name: str, build: Callable[..., Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for index, table in enumerate(self.tables[name]):
-            label = str(table.get("label", table.get("id", "")))
-            if not label or label in found:
-                fault = f"label {label!r} is given twice" if label else "no label and no id"
-                raise self.error(f"{fault}; allowed: labels that differ", name, index, "label")
+            label = table["label"] if "label" in table else str(table.get("id", ""))
+            known = label in [*found]
+            if known or not isinstance(label, str) or not label.strip() or not label.isprintable():
+                fault = f"label is {label!r}{', given twice' if known else ''}"
+                raise self.error(f"{fault}; allowed: printable texts that differ", name, index, "label")
             found[label] = self._build(name, index, {k: v for k, v in table.items() if k != "label"}, build)
         return found
 
     def _build(self, name: str, index: int, table: dict[str, Any], build: Callable[..., Any]) -> Any:
+        known = inspect.signature(build).parameters
         try:
+            for key in table:
+                if key not in known and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+                    raise UnknownName(f"key of [{name}]", key, known)
             return build(**table)
         except (CommonwealError, TypeError, ValueError) as error:
             # The key that the message names first is the one at fault; the others are allowed ones.
             places = {key: re.search(rf"\b{re.escape(key)}\b", str(error)) for key in _keys(table)}
             named = {key: place.start() for key, place in places.items() if place}
-            key = min(named, key=lambda k: named[k]) if named else ""
+            key = min(named, key=lambda k: named[k]) if named else _holding(table, str(error))
             raise self.error(str(error), name, index, key) from error
 
     def error(self, message: str, name: str, index: int, key: str = "") -> InvalidSuite:
@@ -254,6 +296,12 @@ class _Reader:
         line = _line(self.text, name, index, key)
         where = f"{self.source}, {f'line {line}' if line else 'at end of document'}"
         return InvalidSuite(f"{where}: {name}{f'.{key}' if key else ''}: {message}")
+
+
+def _holding(table: Mapping[str, Any], message: str) -> str:
+    """The first key whose value is quoted in `message`."""
+    quoted = [key for key, value in table.items() if isinstance(value, str) and repr(value) in message]
+    return quoted[0] if quoted else ""
 
 
 def _keys(table: Mapping[str, Any]) -> list[str]:
@@ -279,7 +327,8 @@ def _line(text: str, name: str, index: int, key: str) -> int:
                 heading = number
         if top and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[=.]", line):
             return number
-        if inside and key and re.search(rf"(^|[\s{{,\[.]){re.escape(key)}\s*(=|\])", line.split("#")[0]):
+        given = rf"(^|[\s{{,\[.\"']){re.escape(key)}[\"']?\s*(=|\])"
+        if inside and key and re.search(given, line.split("#")[0]):
             return number
     return heading
 
@@ -289,14 +338,17 @@ def _learner(steps: int = 40_000, worlds: int = 8, response_steps: int = 20_000,
     return Learner(steps, worlds, response_steps, values)
 
 
-def _dilemma(id: str, preset: str | None = None, parameters: Mapping[str, Any] | None = None) -> Dilemma:
+def _dilemma(id: str = "", preset: str | None = None, parameters: Mapping[str, Any] | None = None) -> Dilemma:
+    require(isinstance(parameters, Mapping | None), "parameters", parameters, "a table")
     return registry.make(id, preset, **(parameters or {}))
 
 
 def _stack(stack: list[dict[str, Any]] | None = None, **single: Any) -> tuple[Mapping[str, Any], ...]:
     require(stack is None or not single, "keys beside stack", sorted(single), "either a stack or one id")
     parts = stack if stack is not None else [single]
+    require(isinstance(parts, list), "stack", parts, "a list of tables")
     for part in parts:
+        require(isinstance(part, dict), "stack", parts, "a list of tables")
         require("id" in part, "an institution with keys", sorted(part), "an id and its parameters")
         cls = registry.institution_class(part["id"])
         # References are not known yet: 0.5 stands for each of them.
@@ -306,6 +358,9 @@ def _stack(stack: list[dict[str, Any]] | None = None, **single: Any) -> tuple[Ma
 
 
 def _without_references(value: Any) -> Any:
+    if isinstance(value, Mapping) and "reference" in value:
+        _reference(**value)
+        return 0.5
     if isinstance(value, Mapping):
-        return 0.5 if "reference" in value else {k: _without_references(v) for k, v in value.items()}
+        return {key: _without_references(entry) for key, entry in value.items()}
     return value

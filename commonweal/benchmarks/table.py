@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from commonweal.benchmarks.statistics import Estimate
 from commonweal.benchmarks.summary import CONVERGED, Summary
@@ -59,12 +60,13 @@ def table(summaries: Sequence[Summary], title: str) -> Table:
         if summary.cell.dilemma != dilemma:
             dilemma = summary.cell.dilemma
             shown.add_section()
-            shown.add_row(f"[bold]{dilemma}[/bold]")
+            shown.add_row(Text(dilemma, style="bold"))
         cells = []
         for name, _, form in COLUMNS:
             value = summary.columns.get(name, Estimate(np.nan, np.nan, np.nan))
             main, _, interval = text(value, form).partition(" ")
             mark = marks(summary) if name == "gain_share" else ""
             cells.append(f"{main}{mark}\n{interval.strip('[]').replace(', ', '…')}")
-        shown.add_row(f"{summary.cell.institution}\n[dim]{summary.information}[/dim]", *cells)
+        head = Text.assemble(summary.cell.institution, "\n", (summary.information, "dim"))
+        shown.add_row(head, *cells)
     return shown

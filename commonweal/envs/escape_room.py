@@ -124,7 +124,7 @@ class EscapeRoom(Dilemma):
     def step(self, state: RoomState, play: Play, rng: Streams) -> tuple[RoomState, Outcome]:
         """All go where they chose."""
         place = play["place"]
-        following = RoomState(state.step + 1.0, place)
+        following = RoomState(state.step + 1.0, np.array(place))
         payoff, out = self.payoff(state.place, place)
         conduct = {"pulling": (place == LEVER).astype(np.float64), "escape": out, "income": payoff}
         over = out.any(axis=1) | (following.step[:, 0] >= self.steps)

@@ -128,7 +128,7 @@ class GovSim(Dilemma):
         catch = self.ration(state.stock, play["wish"])
         left = state.stock - catch.sum(axis=1, keepdims=True)
         grown, collapsed = self.regrow(left)
-        following = GovSimState(state.month + 1.0, grown, catch)
+        following = GovSimState(state.month + 1.0, grown, catch.copy())
         over = collapsed[:, 0] | (following.month[:, 0] >= self.months)
         return following, Outcome(catch, {"extraction": catch, "income": catch}, over)
 

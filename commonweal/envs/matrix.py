@@ -200,7 +200,7 @@ class Matrix(Dilemma):
         """One round."""
         act = play["act"]
         payoff = self.payoff(act)
-        following = MatrixState(state.round + 1.0, act)
+        following = MatrixState(state.round + 1.0, act.copy())
         over = None if self.rounds is None else following.round[:, 0] >= self.rounds
         return following, Outcome(payoff, {"act": act, "income": payoff}, over)
 

@@ -123,6 +123,11 @@ class Institution(Parameters):
         return ()
 
     @property
+    def dyads(self) -> tuple[str, ...]:
+        """Those of `needs` that are `(B, actor, target)`; all others are `(B, N)`."""
+        return ()
+
+    @property
     def bounds(self) -> tuple[str, ...]:
         """Conducts that `permit` bounds; each must be limitable."""
         return ()

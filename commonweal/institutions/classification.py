@@ -67,7 +67,12 @@ class Classifier(Institution):
     @property
     def needs(self) -> tuple[str, ...]:
         """The base, and the sanctions where enforcing is a duty."""
-        return (self.base, self.duty) if self.duty else (self.base,)
+        return (self.base, *self.dyads)
+
+    @property
+    def dyads(self) -> tuple[str, ...]:
+        """The sanctions where enforcing is a duty."""
+        return (self.duty,) if self.duty else ()
 
     def check(self, charter: Charter) -> None:
         """Somebody must be able to sanction what is labelled."""
@@ -75,15 +80,11 @@ class Classifier(Institution):
             raise IncompatibleInstitution(
                 "Classifier with nobody able to sanction; allowed: a stack with a sanction institution"
             )
-        if self.duty and (
-            charter.conducts[self.duty].stage != "play" or not charter.conducts[self.duty].dyadic
-        ):
+        if self.duty and charter.conducts[self.duty].stage != "play":
             raise IncompatibleInstitution(
                 f"Classifier.duty {self.duty!r} is judged with the play; "
-                "allowed: an (actor, target) conduct of the play, not of a later stage"
+                "allowed: conduct of the play, not of a later stage"
             )
-        if charter.conducts[self.base].dyadic:
-            raise IncompatibleInstitution(f"Classifier.base {self.base!r} is dyadic; allowed: (B, N)")
 
     def conducts(self, charter: Charter) -> Mapping[str, Conduct]:
         """The labels."""
@@ -112,7 +113,7 @@ class Classifier(Institution):
         if nonzero(self.noise):
             wrongful ^= turn.rng.uniform(wrongful.shape[1]) < self.noise
         label = wrongful.astype(np.float64)
-        turn.conduct[f"{self.name}_wrongful"] = label
+        turn.conduct[f"{self.name}_wrongful"] = label.copy()
         return ClassifierState(state.threshold, label)
 
     @staticmethod

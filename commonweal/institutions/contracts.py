@@ -75,12 +75,11 @@ class FormalContract(Institution):
         return self.every
 
     def check(self, charter: Charter) -> None:
-        """A contract needs two parties and an observable, undirected conduct."""
-        conduct = charter.conducts[self.base]
-        if charter.num_citizens < 2 or conduct.dyadic or conduct.oracle:
+        """A contract needs two parties and an observable conduct."""
+        if charter.num_citizens < 2 or charter.conducts[self.base].oracle:
             raise IncompatibleInstitution(
                 f"FormalContract on {self.base!r} among {charter.num_citizens} citizens; "
-                "allowed: an observable (B, N) conduct, at least two citizens"
+                "allowed: an observable conduct, at least two citizens"
             )
 
     def actions(self, charter: Charter) -> list[Action]:

@@ -115,7 +115,7 @@ class Inspection(Institution):
         wages[:, inspector : inspector + 1] = self.wage
         turn.ledger.grant(wages, "wage")
         turn.conduct[f"{self.name}_bribe"] = paid
-        return InspectionState(paid)
+        return InspectionState(paid.copy())
 
     def announce(self, state: InspectionState, charter: Charter) -> Mapping[str, Array]:
         """Bribes of the last play."""

@@ -123,7 +123,7 @@ class Mediator(Institution):
     def settle(self, state: MediatorState, turn: Turn) -> MediatorState:
         """Say who let the mediator play."""
         if turn.stage == "play":
-            turn.conduct[f"{self.name}_member"] = state.member
+            turn.conduct[f"{self.name}_member"] = state.member.copy()
         return state
 
     def reward(self, state: MediatorState, utility: Array, turn: Turn) -> Mapping[str, Array]:

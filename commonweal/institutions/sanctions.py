@@ -96,10 +96,8 @@ class PeerSanctions(Institution):
     def check(self, charter: Charter) -> None:
         """Somebody must be there to punish."""
         n = charter.num_citizens
-        if n < 2 or charter.conducts[self.base].dyadic:
-            raise IncompatibleInstitution(
-                f"PeerSanctions on {self.base!r} with {n} citizens; allowed: a (B, N) conduct, N >= 2"
-            )
+        if n < 2:
+            raise IncompatibleInstitution(f"PeerSanctions with {n} citizens; allowed: at least 2")
         if self.quorum > n - 1:
             raise IncompatibleInstitution(
                 f"PeerSanctions.quorum {self.quorum} with {n} citizens; allowed: at most {n - 1}"
@@ -153,7 +151,7 @@ class PeerSanctions(Institution):
             turn.ledger.collect(self._fine(received, income), "burnt", "fine")
         if turn.stage == "play":
             seen = turn.conduct[self.base][:, others(n)]
-            income = turn.money
+            income = turn.money.copy()
         return SanctionState(seen, received, income)
 
     def _fine(self, received: Array, income: Array) -> Array:

@@ -78,10 +78,7 @@ class Taxation(Institution):
         return {"rate": (0.0, 1.0 if conduct.unit == "money" and not conduct.oracle else math.inf)}
 
     def check(self, charter: Charter) -> None:
-        """An ad valorem rate is at most 1; a base between pairs cannot be taxed here."""
-        conduct = charter.conducts[self.base]
-        if conduct.dyadic:
-            raise IncompatibleInstitution(f"Taxation.base {self.base!r} is dyadic; allowed: (B, N)")
+        """An ad valorem rate is at most 1."""
         check(f"Taxation.rate on {self.base}", self.rate, *self.lawful(charter)["rate"])
         if self.revenue == "others" and charter.num_citizens < 2:
             raise IncompatibleInstitution("Taxation.revenue 'others' needs at least two citizens")
