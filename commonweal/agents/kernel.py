@@ -36,7 +36,7 @@ from commonweal.agents.population import Layout, Stack
 
 Ints = NDArray[np.int64]
 Array = NDArray[np.float64]
-BLOCK = 256  # distinct observations that go through a network together
+BLOCK = 128  # distinct observations that go through a network together
 TASK = 1024  # samples of a task at most
 SMALLEST_PART = 1024  # samples; fewer are not worth a thread
 THREADS = ThreadPoolExecutor(thread_name_prefix="kernel")
@@ -123,16 +123,18 @@ def _act(  # type: ignore[no-untyped-def]
 @compiled
 def _head(  # type: ignore[no-untyped-def]
     output, place, raw, old, advantage, theta, deviations, columns, masked, mask, clip, entropy, scale,
-    probability, delta, grad, told,
+    probability, delta, grad,
 ):  # fmt: skip
     """Gradient of surrogate and entropy bonus with respect to outputs and log deviations.
 
     `place` says which row of `output` each sample reads; a row has the sum of its samples' gradients.
+    Returns the entropy and the approximate KL divergence.
     """
     rows = len(output)
     softmax(output, probability, columns, masked, mask)
     pushes, number = np.zeros(rows, np.float32), np.zeros(rows, np.float32)
     log_ratio, ratios = np.empty(len(place), np.float32), np.empty(len(place), np.float32)
+    entropies, divergence = f4(0.0), f4(0.0)
     delta[:] = f4(0.0)
     for k in range(len(place)):
         s, total = place[k], f4(0.0)
@@ -154,7 +156,7 @@ def _head(  # type: ignore[no-untyped-def]
         push = -ratio * advantage[k] * scale if ratio * advantage[k] <= bounded * advantage[k] else f4(0.0)
         pushes[s] += push
         number[s] += f4(1.0)
-        told[1] += (ratio - f4(1.0) - log_ratio[k]) * scale
+        divergence += (ratio - f4(1.0) - log_ratio[k]) * scale
         for c in range(len(columns)):
             start, size, d = columns[c]
             if size == 0:
@@ -181,7 +183,8 @@ def _head(  # type: ignore[no-untyped-def]
             bonus += own
             for j in range(size):
                 slope[j] += p[j] * (entropy * weight * (log_p[j] + own) - pushes[s])
-        told[0] += bonus * weight
+        entropies += bonus * weight
+    return entropies, divergence
 
 
 @compiled
@@ -257,12 +260,13 @@ def _gradient(  # type: ignore[no-untyped-def]
                 at += 1
             here = forward(own, 0, actor, relu, acts, n)
             piece[deviations : deviations + continuous] = f4(0.0)
-            _head(
+            entropies, divergence = _head(
                 acts[here : here + n * outputs].reshape(n, outputs), place[:samples], wanted, drawn[0],
                 drawn[1], own, deviations, columns, masked, options, clip, entropy, scale,
                 probability[:n], delta[here : here + n * outputs].reshape(n, outputs), piece,
-                told[p, part],
             )  # fmt: skip
+            told[p, part, 0] += entropies
+            told[p, part, 1] += divergence
             backward(own, deviations, actor, relu, acts, delta, n, piece)
             here = forward(own, deviations + continuous, critic, relu, acts, n)
             error[:n] = f4(0.0)
