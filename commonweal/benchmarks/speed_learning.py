@@ -123,7 +123,7 @@ def ratios(measured: list[Measurement]) -> list[Ratio]:
 
 TARGET = 0.95  # efficiency that every replicate must reach
 Setting = tuple[float, int, int]  # learning rate, rollout, units of each of two hidden layers
-TRIED: tuple[Setting, ...] = tuple(product((1e-3, 3e-3), (32, 128), (16, 64)))
+TRIED: tuple[Setting, ...] = tuple(product((3e-3, 1e-2), (16, 32), (16, 64)))
 LONGEST = 60_000  # steps of all worlds of a replicate, after which a run has failed
 
 
@@ -170,15 +170,19 @@ def population_until(replicates: int, seed: int, setting: Setting) -> float:
 
 
 def baseline_until(seed: int, setting: Setting) -> float:
-    """Seconds until stable-baselines3's PPO, on our `VecEnv`, has reached the target."""
+    """Seconds until stable-baselines3's PPO, on our `VecEnv`, has reached the target.
+
+    Observations and rewards are normalised as they are in our learner: by its `VecNormalize`.
+    """
     from stable_baselines3 import PPO as Baseline
+    from stable_baselines3.common.vec_env import VecNormalize
 
     from commonweal.interfaces.stable_baselines3 import SocietyVecEnv
 
     learning_rate, rollout, units = setting
     society, found = _taxed(WORLDS)
     judge, _ = _taxed(JUDGED)
-    env = SocietyVecEnv(society)
+    env = VecNormalize(SocietyVecEnv(society), gamma=0.95)
     agents, slots = society.charter.num_agents, env.num_envs
     learner = Baseline(
         "MlpPolicy", env, n_steps=rollout, batch_size=slots * rollout // MINIBATCHES,
@@ -189,7 +193,8 @@ def baseline_until(seed: int, setting: Setting) -> float:
     class Trained:
         def act(self, observation: Any, mask: Any = None) -> dict[str, Any]:
             seen = observation["citizens"]
-            chosen, _ = learner.predict(seen.reshape(-1, seen.shape[2]), deterministic=False)
+            flat = env.normalize_obs(seen.reshape(-1, seen.shape[2]))
+            chosen, _ = learner.predict(flat, deterministic=False)
             return {"citizens": chosen.reshape(*seen.shape[:2], -1).astype(np.float64)}
 
     def train() -> int:
