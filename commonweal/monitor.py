@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Monitor(Parameters):
         check("Monitor.false_positives", self.false_positives, 0.0, 1.0)
         check("Monitor.cost", self.cost, 0.0, np.inf)
 
-    @property
+    @cached_property
     def perfect(self) -> bool:
         """Whether readings equal conduct (the cost aside)."""
         return bool(

@@ -39,6 +39,7 @@ Array = NDArray[np.float64]
 BLOCK = 128  # distinct observations that go through a network together
 TASK = 1024  # samples of a task at most
 SMALLEST_PART = 1024  # samples; fewer are not worth a thread
+PARAMETERS = 64  # which take as long to move as a sample to learn from
 THREADS = ThreadPoolExecutor(thread_name_prefix="kernel")
 
 
@@ -430,8 +431,8 @@ class Kernel:
         """
         numbers = [f4(x) for x in (largest, rate, *decays, *corrections)]
         self._run(
-            _descend, len(theta), theta.numel(), parts.numpy(), live.numpy(), *numbers, mean.numpy(),
-            square.numpy(), theta.numpy(),
+            _descend, len(theta), theta.numel() // PARAMETERS, parts.numpy(), live.numpy(), *numbers,
+            mean.numpy(), square.numpy(), theta.numpy(),
         )  # fmt: skip
 
 

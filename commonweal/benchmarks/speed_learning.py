@@ -210,8 +210,8 @@ def baseline_until(seed: int, setting: Setting) -> float:
 def until_equal_efficiency(seeds: int = 3, threads: int = 2) -> tuple[list[str], list[Ratio]]:
     """Lines to show, and the ratios that have goals.
 
-    Each side takes the best of the same settings, by one run each on a seed of its own; then it is
-    measured on other seeds. Stable-baselines3 trains ten replicates one after the other: ten times
+    Each side takes the best of the same settings, by the median of as many runs as are measured then, on
+    other seeds. Stable-baselines3 trains ten replicates one after the other: ten times
     its median.
     """
     import torch
@@ -220,10 +220,11 @@ def until_equal_efficiency(seeds: int = 3, threads: int = 2) -> tuple[list[str],
     torch.set_num_threads(threads)
     try:
         population_until(1, 99, TRIED[0])  # compiles what is compiled
-        best = min(TRIED, key=lambda setting: population_until(10, 99, setting))
-        other = min(TRIED, key=lambda setting: baseline_until(99, setting))
-        own = [population_until(10, seed, best) for seed in range(seeds)]
-        base = [baseline_until(seed, other) for seed in range(seeds)]
+        tuning, judging = range(seeds, 2 * seeds), range(seeds)
+        best = min(TRIED, key=lambda at: np.median([population_until(10, seed, at) for seed in tuning]))
+        other = min(TRIED, key=lambda at: np.median([baseline_until(seed, at) for seed in tuning]))
+        own = [population_until(10, seed, best) for seed in judging]
+        base = [baseline_until(seed, other) for seed in judging]
         _, rollout, units = best
         one, ten = measure(
             {
