@@ -20,7 +20,7 @@ from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.ledger import Ledger
 from commonweal.random import Streams, world_seeds
 from commonweal.stages import Agenda
-from commonweal.state import from_arrays, put, select, to_arrays
+from commonweal.state import check_arrays, from_arrays, put, select, to_arrays
 from commonweal.storage import write_arrays
 from commonweal.typed import fit
 
@@ -412,22 +412,9 @@ class Society:
             CorruptCheckpoint: a name is missing, a shape or kind other, or a stage or clock out of range;
                 nothing has changed then.
         """
-        expected = self.get_state()
-        if not isinstance(arrays, Mapping):
-            raise CorruptCheckpoint(f"a state is {type(arrays).__name__}; allowed: arrays by name")
-        lawful = {"society.stage": (-1, self.agenda.last)}  # -1: over
-        lawful |= dict.fromkeys(("society.plays", "society.episode", "age"), (0, 2**31))
-        for name, array in expected.items():
-            if name not in arrays or np.shape(arrays[name]) != array.shape:
-                found = np.shape(arrays[name]) if name in arrays else "nothing"
-                raise CorruptCheckpoint(f"{name}: found {found}; allowed: shape {array.shape}")
-            if not np.can_cast(np.asarray(arrays[name]).dtype, array.dtype, "same_kind"):
-                kind = np.asarray(arrays[name]).dtype
-                raise CorruptCheckpoint(f"{name}: found {kind}; allowed: {array.dtype}")
-            low, high = lawful.get(name, (0, 0))
-            value = np.asarray(arrays[name])
-            if name in lawful and not ((value >= low) & (value <= high)).all():
-                raise CorruptCheckpoint(f"{name}: found {value}; allowed: {low} to {high}")
+        ranges = {"society.stage": (-1, self.agenda.last)}  # -1: over
+        ranges |= dict.fromkeys(("society.plays", "society.episode", "age"), (0, 2**31))
+        check_arrays(arrays, self.get_state(), ranges)
         given = dict(arrays)
         self.seeds = np.array(given["seeds"], np.uint64)
         self.age = np.array(given["age"], np.int64)

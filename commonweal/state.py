@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from commonweal.errors import CorruptCheckpoint
 
 S = TypeVar("S")
 
@@ -51,3 +54,26 @@ def from_arrays(state: S, prefix: str, arrays: dict[str, NDArray[Any]]) -> S:
     kinds = {f.name: getattr(state, f.name).dtype for f in fields(state)}  # type: ignore[arg-type]
     restored = {name: np.array(arrays[f"{prefix}.{name}"], kind) for name, kind in kinds.items()}
     return replace(state, **restored)  # type: ignore[type-var]
+
+
+def check_arrays(
+    given: object, expected: Mapping[str, NDArray[Any]], ranges: Mapping[str, tuple[int, int]]
+) -> None:
+    """Raise `CorruptCheckpoint` unless `given` has the names, shapes and kinds of `expected`.
+
+    Entries of those in `ranges` lie between the two numbers.
+    """
+    if not isinstance(given, Mapping):
+        raise CorruptCheckpoint(f"a state is {type(given).__name__}; allowed: arrays by name")
+    for name, array in expected.items():
+        if name not in given:
+            raise CorruptCheckpoint(f"{name}: found nothing; allowed: shape {array.shape}")
+        found = np.asarray(given[name])
+        if found.shape != array.shape:
+            raise CorruptCheckpoint(f"{name}: found {found.shape}; allowed: shape {array.shape}")
+        if not np.can_cast(found.dtype, array.dtype, "same_kind"):
+            raise CorruptCheckpoint(f"{name}: found {found.dtype}; allowed: {array.dtype}")
+        if name in ranges:
+            low, high = ranges[name]
+            if not ((found >= low) & (found <= high)).all():
+                raise CorruptCheckpoint(f"{name}: found {found}; allowed: {low} to {high}")
