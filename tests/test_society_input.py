@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from commonweal import Society, institution, make
+from commonweal.agents.scripted import Constant
 from commonweal.errors import CommonwealError, CorruptCheckpoint
 from tests.strategies import random_actions
 
@@ -131,3 +132,9 @@ def test_a_description_edited_by_hand_is_refused_by_name(plain):
 def test_the_nearest_option_is_named():
     with pytest.raises(CommonwealError, match="did you mean 'num_worlds'"):
         Society.from_dict({**PLAIN, "num_world": 3})
+
+
+@pytest.mark.parametrize("effort", ["a", None, np.nan, np.inf, 0.5, 11, -1, [1.0]], ids=str)
+def test_constant_play_is_a_number_that_its_column_has(effort):
+    with pytest.raises(CommonwealError, match=r"effort.*allowed: "):
+        Constant(Society(make("fishery-v0")), effort=effort)

@@ -14,6 +14,7 @@ from commonweal.random import Streams, world_seeds
 from commonweal.references import Rule, Yardstick
 from commonweal.society import Society
 from commonweal.spaces import Choice
+from commonweal.typed import fit
 
 Array = NDArray[np.float64]
 SCRIPTED = 1 << 21  # owner of the random numbers of scripted policies
@@ -114,22 +115,24 @@ class Constant(Scripted):
 
     Raises:
         UnknownName: no group has such a column.
-        InvalidParameter: the entry is out of range.
+        InvalidParameter: the entry is no number, or out of range.
     """
 
     def __init__(self, society: Society, **entries: float) -> None:
         spaces = {a.name: a.space for group in society.groups.values() for a in group.spaces}
-        for name, entry in entries.items():
+        for name in entries:
             if name not in spaces:
                 raise UnknownName("action column", name, spaces)
+        entries = {name: fit(name, entry, float) for name, entry in entries.items()}
+        for name, entry in entries.items():
             space: Any = spaces[name]
             low, high = (0, space.size - 1) if space.size else (space.low, space.high)
-            whole = not space.size or float(entry).is_integer()
+            whole = not space.size or entry.is_integer()
             require(low <= entry <= high and whole, name, entry, f"{low:g} to {high:g}")
 
         def rule(observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
             shape = next(iter(observed.values())).shape[:2]
-            return {name: np.full(shape, float(entry)) for name, entry in entries.items()}
+            return {name: np.full(shape, entry) for name, entry in entries.items()}
 
         super().__init__(society, rule)
 
