@@ -189,3 +189,23 @@ def test_threads_do_not_change_what_is_learnt():
         assert torch.equal(learnt(1), learnt(2))
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("sharing", ["shared", "independent"])
+def test_a_learner_without_the_kernel_learns_the_same(sharing):
+    """What a GPU runs, on a CPU: sampling, values, loss and Adam in PyTorch."""
+
+    def learnt(compiled_too):
+        config = PPOConfig(sharing=sharing, rollout=16, minibatches=2, hidden=(8,))
+        stack = [institution("peer-sanctions", stage="respond")]
+        learner = PPO(Society(make("fishery-v0", effort_levels=None), stack, num_worlds=4), config, seed=3)
+        team = learner.teams["citizens"]
+        if not compiled_too:
+            team.kernel = None
+        learner.train(64)
+        return team.theta.detach(), team.raw, learner.society.get_state()
+
+    fast, slow = learnt(True), learnt(False)
+    assert torch.allclose(fast[1], slow[1], atol=1e-4)
+    assert torch.allclose(fast[0], slow[0], atol=2e-3)
+    assert all(np.allclose(fast[2][name], slow[2][name], atol=1e-3) for name in fast[2])
