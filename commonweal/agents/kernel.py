@@ -55,6 +55,15 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 
 
 @compiled
+def _differ(rows, one, other):  # type: ignore[no-untyped-def]
+    """Whether two rows of `(n, D)` are unequal."""
+    for k in range(rows.shape[1]):  # noqa: SIM110 (numba compiles no generator)
+        if rows[one, k] != rows[other, k]:
+            return True
+    return False
+
+
+@compiled
 def _act(  # type: ignore[no-untyped-def]
     first, last, t, theta, sizes, relu, members, given, shift, scale, noise, columns, masked, mask,
     low, high, seen, kept, raw, log_prob, actions,
@@ -72,15 +81,13 @@ def _act(  # type: ignore[no-untyped-def]
         distinct = 0
         for s in range(samples):
             world, agent = begin + s // members, p % mine + s % members
-            fresh = s == 0
             for k in range(inputs):
                 seen[t, p, s, k] = given[world, agent, k]
-                fresh = fresh or seen[t, p, s, k] != seen[t, p, s - 1, k]
             if masked:
                 for j in range(outputs):
                     kept[t, p, s, j] = mask[world, agent, j]
-                    fresh = fresh or kept[t, p, s, j] != kept[t, p, s - 1, j]
-            if fresh:
+            fresh = s == 0 or _differ(seen[t, p], s, s - 1)
+            if fresh or (masked and _differ(kept[t, p], s, s - 1)):
                 for k in range(inputs):
                     x = (seen[t, p, s, k] - shift[p, 0, k]) * scale[p, 0, k]
                     acts[distinct * inputs + k] = min(max(x, f4(-LARGEST_INPUT)), f4(LARGEST_INPUT))
@@ -199,12 +206,10 @@ def _value(first, last, theta, critic, relu, observation, value):  # type: ignor
         n = min(start + TASK, total) - start
         distinct = 0
         for s in range(n):
-            fresh = s == 0
-            for k in range(inputs):
-                x = observation[p, start + s, k]
-                acts[distinct * inputs + k] = x
-                fresh = fresh or x != observation[p, start + s - 1, k]
-            distinct += fresh
+            if s == 0 or _differ(observation[p], start + s, start + s - 1):
+                for k in range(inputs):
+                    acts[distinct * inputs + k] = observation[p, start + s, k]
+                distinct += 1
             place[s] = distinct - 1
         here = forward(theta[p], begin, critic, relu, acts, distinct)
         for s in range(n):
@@ -238,13 +243,8 @@ def _gradient(  # type: ignore[no-untyped-def]
             samples, n = 0, 0
             while at < end:
                 row, before = chosen[at], chosen[at - 1]
-                fresh = samples == 0
-                for k in range(inputs):
-                    fresh = fresh or observation[p, row, k] != observation[p, before, k]
-                if masked:
-                    for j in range(outputs):
-                        fresh = fresh or mask[p, row, j] != mask[p, before, j]
-                if fresh:
+                fresh = samples == 0 or _differ(observation[p], row, before)
+                if fresh or (masked and _differ(mask[p], row, before)):
                     if n == block:
                         break
                     for k in range(inputs):
