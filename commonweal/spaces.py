@@ -15,7 +15,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import require
+from commonweal.errors import UnknownName, require
+
+
+def place_of(group: str, sizes: Mapping[str, int]) -> slice:
+    """The place of a group on an axis on which groups of these sizes stand in order.
+
+    Raises:
+        UnknownName: there is no such group.
+    """
+    start = 0
+    for name, size in sizes.items():
+        if name == group:
+            return slice(start, start + size)
+        start += size
+    raise UnknownName("group", group, sizes)
+
 
 # Lowest and highest allowed value of conducts, by name.
 Bounds = Mapping[str, tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]]

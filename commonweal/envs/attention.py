@@ -33,14 +33,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.envs.one_stock import PlannedValue, planned_value, stock_references
+from commonweal.envs.base import Outcome, Play
+from commonweal.envs.one_stock import OneStock
 from commonweal.envs.yardsticks import (
     Fixed,
     one_state,
@@ -48,7 +47,7 @@ from commonweal.envs.yardsticks import (
 from commonweal.errors import require
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
-from commonweal.references import Check, References
+from commonweal.references import Check
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
@@ -62,7 +61,7 @@ class AttentionState:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Attention(Dilemma):
+class Attention(OneStock):
     """Creators and the goodwill of their readers.
 
     Attributes:
@@ -115,11 +114,6 @@ class Attention(Dilemma):
         lost = float(np.max(np.asarray(self.recovery) + np.asarray(self.wear) * self.max_provocation))
         require(lost <= 1.0 + 1e-12, "Attention.recovery + wear * max_provocation", lost, "at most 1")
         check("Attention.discount", self.discount, 0.0, 1.0 - 1e-6)
-
-    @property
-    def time_limit(self) -> int:
-        """The first period whose weight in W is below one hundredth."""
-        return math.ceil(math.log(0.01) / math.log(self.discount)) if self.discount > 0 else 1
 
     def actions(self) -> list[Action]:
         """Provocation."""
@@ -199,18 +193,6 @@ class Attention(Dilemma):
     def grid(self, points: int) -> Array:
         """Goodwill from 0 to 1."""
         return np.linspace(0.0, 1.0, points)
-
-    @cached_property
-    def _planned(self) -> PlannedValue:
-        return planned_value(self)
-
-    def references(self) -> References:
-        """Worst symmetric Markov-perfect equilibrium and planner by dynamic programming; closed forms.
-
-        Raises:
-            NotExact: a parameter differs by agent or by world.
-        """
-        return stock_references(self)
 
     def facts(self) -> Mapping[str, float]:
         """Closed forms: provocation in Tullock's contest at full goodwill, and goodwill at rest under it."""

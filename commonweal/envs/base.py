@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
 from commonweal.references import Check, References
-from commonweal.spaces import Action, Bounds, Conduct, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Signal, place_of
 
 Array = NDArray[np.float64]
 Play = Mapping[str, Array]
@@ -38,6 +39,11 @@ class Outcome:
     outside: Array | None = None
 
 
+def plays_that_count(discount: float) -> int:
+    """Length of an endless game after which a play weighs less than one hundredth in W."""
+    return math.ceil(math.log(0.01) / math.log(discount)) if discount > 0 else 1
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Dilemma(Parameters):
     """Base of all dilemmas: frozen parameters and pure functions of a state.
@@ -60,6 +66,10 @@ class Dilemma(Parameters):
     def groups(self) -> Mapping[str, int]:
         """Groups of agents and their sizes, in the order of the agent axis."""
         return {"citizens": int(self.num_agents)}  # type: ignore[attr-defined]
+
+    def agents_of(self, group: str) -> slice:
+        """The place of a group on the agent axis."""
+        return place_of(group, self.groups)
 
     @property
     def time_limit(self) -> int | None:

@@ -24,7 +24,7 @@ NODES = 80  # of the quadrature in `theory`
 def _employers(game: Employment) -> list[Employer]:
     columns = []
     for name in ("effort_cost", "risk_aversion", "outside_option"):
-        value = of(getattr(game, name), game.workers)
+        value = of(getattr(game, name), game.agents_of("workers"))
         if value.ndim == 2 and len(value) > 1:
             raise NotExact(f"Employment.{name} has one value per world; allowed: one per agent, or a number")
         columns.append(np.broadcast_to(value, (1, game.num_workers))[0])
@@ -109,7 +109,7 @@ def _answering(game: Employment) -> Callable[[Seen], Mapping[str, Array]]:
         c, r = seen["effort_cost"], seen["risk_aversion"]
         effort = answer(game, slope, c)
         worth = certainty_equivalent(game, seen["wage"], slope, effort, c, r)
-        accept = (worth >= of(game.outside_option, game.workers) - TIE).astype(np.float64)
+        accept = (worth >= of(game.outside_option, game.agents_of("workers")) - TIE).astype(np.float64)
         return {"accept": accept} | {f"effort_{j + 1}": e for j, e in enumerate(np.moveaxis(effort, -1, 0))}
 
     return strategy

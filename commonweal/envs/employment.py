@@ -142,11 +142,6 @@ class Employment(RepeatedGame):
         return {"principals": self.num_workers * self.principals_per_worker, "workers": self.num_workers}
 
     @property
-    def workers(self) -> slice:
-        """Place of the workers on the agent axis."""
-        return slice(self.groups["principals"], None)
-
-    @property
     def measured(self) -> int:
         """K, the number of measured tasks."""
         return len(self.noise)
@@ -189,7 +184,7 @@ class Employment(RepeatedGame):
         """Money worth `(B, W)` of the toil of `effort (B, W, tasks)`."""
         above = effort - self.intrinsic
         mixed = (1.0 - self.rivalry) * (above**2).sum(axis=2) + self.rivalry * above.sum(axis=2) ** 2
-        return 0.5 * of(self.effort_cost, self.workers) * mixed
+        return 0.5 * of(self.effort_cost, self.agents_of("workers")) * mixed
 
     def step(self, state: EmploymentState, play: Play, rng: Streams) -> tuple[EmploymentState, Outcome]:
         """One round: work under the standing terms, and new terms for the next."""
@@ -205,7 +200,7 @@ class Employment(RepeatedGame):
         pay += (state.slope * for_firm[..., :measured]).sum(axis=2)
         profit = for_firm @ (np.array(self.benefit) / share) - pay
         earned = pay.reshape(len(pay), workers, share).sum(axis=2)
-        earned = np.where(hired > 0, earned, of(self.outside_option, self.workers))
+        earned = np.where(hired > 0, earned, of(self.outside_option, self.agents_of("workers")))
         money = np.concatenate([profit, earned], axis=1)
         slope = np.stack([play[f"slope_{j + 1}"] for j in range(measured)], axis=2)
         seen = output[..., :measured].sum(axis=2)
@@ -234,7 +229,7 @@ class Employment(RepeatedGame):
         if "toil" not in outcome.caused:
             return money
         left = money - outcome.caused["toil"]
-        workers = self.workers
+        workers = self.agents_of("workers")
         outside, r = of(self.outside_option, workers), of(self.risk_aversion, workers)
         left[:, workers] = outside + cara(left[:, workers] - outside, r)
         return left
@@ -250,13 +245,13 @@ class Employment(RepeatedGame):
         for j in range(self.measured):
             shown[f"slope_{j + 1}"] = state.slope[..., j].reshape(split).sum(axis=2)
         for name in ("risk_aversion", "effort_cost"):
-            own = np.broadcast_to(of(getattr(self, name), self.workers), state.output.shape)
+            own = np.broadcast_to(of(getattr(self, name), self.agents_of("workers")), state.output.shape)
             shown[name] = self._pad(np.repeat(own, self.principals_per_worker, axis=1), own)
         return shown
 
     def limit(self, state: EmploymentState, play: Play, bounds: Bounds) -> Play:
         """Change offers to what the bounds allow: a wage floor, a cap on incentive pay."""
-        limited, firms = dict(play), slice(0, self.groups["principals"])
+        limited, firms = dict(play), self.agents_of("principals")
         columns = {"wage": ["wage"], "slope": [f"slope_{j + 1}" for j in range(self.measured)]}
         ends = {"wage": (-self.max_wage, self.max_wage), "slope": (0.0, self.max_slope)}
         for name, (low, high) in bounds.items():

@@ -25,7 +25,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.base import Dilemma, Outcome, Play, plays_that_count
 from commonweal.envs.yardsticks import LARGEST_EPSILON, ConstantRule, one_state
 from commonweal.parameters import WorldParameter, check
 from commonweal.random import Streams
@@ -83,7 +83,7 @@ class FishWar(Dilemma):
     @property
     def time_limit(self) -> int:
         """The first year whose weight in W is below one hundredth."""
-        return math.ceil(math.log(0.01) / math.log(self.discount)) if self.discount > 0 else 1
+        return plays_that_count(self.discount)
 
     def actions(self) -> list[Action]:
         """The share of the stock."""

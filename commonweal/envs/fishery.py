@@ -17,20 +17,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.envs.one_stock import PlannedValue, planned_value, stock_references
-from commonweal.envs.yardsticks import (
-    one_state,
-)
+from commonweal.envs.base import Outcome, Play
+from commonweal.envs.one_stock import OneStock
+from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, WorldParameter, check, nonzero
 from commonweal.random import Streams
-from commonweal.references import References
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
@@ -68,7 +64,7 @@ class FisheryState:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fishery(Dilemma):
+class Fishery(OneStock):
     """Gordon-Schaefer fishery.
 
     Attributes:
@@ -118,11 +114,6 @@ class Fishery(Dilemma):
         check("Fishery.collapse", self.collapse, 0.0, 0.5)
         check("Fishery.initial_stock", self.initial_stock, 0.0, 1.0, open_low=True)
         check("Fishery.discount", self.discount, 0.0, 1.0 - 1e-6)
-
-    @property
-    def time_limit(self) -> int:
-        """The first year whose weight in W is below one hundredth."""
-        return math.ceil(math.log(0.01) / math.log(self.discount)) if self.discount > 0 else 1
 
     def actions(self) -> list[Action]:
         """Effort."""
@@ -210,18 +201,6 @@ class Fishery(Dilemma):
         capacity, noise = float(np.asarray(self.capacity)), float(np.asarray(self.noise))
         high = min(math.exp(3.0 * noise), 2.0)
         return np.linspace(0.0, high * capacity, math.ceil((points - 1) * high) + 1)
-
-    @cached_property
-    def _planned(self) -> PlannedValue:
-        return planned_value(self)
-
-    def references(self) -> References:
-        """Worst symmetric Markov-perfect equilibrium and planner by dynamic programming; textbook facts.
-
-        Raises:
-            NotExact: a parameter differs by agent or by world.
-        """
-        return stock_references(self)
 
     def facts(self) -> Mapping[str, float]:
         """Textbook numbers of the continuous-time steady state, closed forms in scalar parameters."""

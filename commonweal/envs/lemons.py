@@ -103,16 +103,6 @@ class Lemons(RepeatedGame):
         return {"sellers": self.num_sellers, "buyers": self.num_sellers * self.buyers_per_seller}
 
     @property
-    def sellers(self) -> slice:
-        """Place of the sellers on the agent axis."""
-        return slice(0, self.num_sellers)
-
-    @property
-    def buyers(self) -> slice:
-        """Place of the buyers on the agent axis."""
-        return slice(self.num_sellers, None)
-
-    @property
     def ceiling(self) -> float:
         """Highest admitted price, money."""
         return float(np.max(self.premium) * np.max(self.highest_quality))
@@ -137,7 +127,8 @@ class Lemons(RepeatedGame):
         return LemonsState(np.zeros((rng.num_worlds, 1)), self._draw(rng), nothing)
 
     def _draw(self, rng: Streams) -> Array:
-        low, high = of(self.lowest_quality, self.sellers), of(self.highest_quality, self.sellers)
+        sellers = self.agents_of("sellers")
+        low, high = of(self.lowest_quality, sellers), of(self.highest_quality, sellers)
         return low + (high - low) * rng.uniform(self.num_sellers)
 
     def step(self, state: LemonsState, play: Play, rng: Streams) -> tuple[LemonsState, Outcome]:
@@ -156,7 +147,7 @@ class Lemons(RepeatedGame):
         quality = np.repeat(state.quality, rivals, axis=1)
         bought = wins * np.repeat(traded, rivals, axis=1)
         sold = traded * (highest - state.quality)
-        gain = bought * (of(self.premium, self.buyers) * quality - bid)
+        gain = bought * (of(self.premium, self.agents_of("buyers")) * quality - bid)
         money = np.concatenate([sold, gain], axis=1)
         following = LemonsState(state.round + 1.0, self._draw(rng), bought * quality)
         conduct = {
@@ -175,7 +166,7 @@ class Lemons(RepeatedGame):
     def limit(self, state: LemonsState, play: Play, bounds: Bounds) -> Play:
         """Change asks and bids to what the bounds allow."""
         limited = dict(play)
-        for name, agents in (("ask", self.sellers), ("bid", self.buyers)):
+        for name, agents in (("ask", self.agents_of("sellers")), ("bid", self.agents_of("buyers"))):
             if name in bounds:
                 low, high = (of(end, agents) for end in bounds[name])
                 limited[name] = np.clip(np.clip(play[name], low, high), 0.0, self.ceiling)
@@ -223,9 +214,9 @@ class Lemons(RepeatedGame):
         """
         rows = []
         for name, agents in (
-            ("lowest_quality", self.sellers),
-            ("highest_quality", self.sellers),
-            ("premium", self.buyers),
+            ("lowest_quality", self.agents_of("sellers")),
+            ("highest_quality", self.agents_of("sellers")),
+            ("premium", self.agents_of("buyers")),
         ):
             value = of(getattr(self, name), agents)
             if value.ndim == 2 and len(value) > 1:

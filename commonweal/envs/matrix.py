@@ -36,7 +36,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.base import Dilemma, Outcome, Play, plays_that_count
 from commonweal.envs.normal_form import (
     Cells,
     Laws,
@@ -168,7 +168,7 @@ class Matrix(Dilemma):
         """Without end: the first round whose weight in W is below one hundredth."""
         if self.rounds is not None:
             return None
-        return math.ceil(math.log(0.01) / math.log(self.discount)) if self.discount > 0 else 1
+        return plays_that_count(self.discount)
 
     @property
     def weight(self) -> float:

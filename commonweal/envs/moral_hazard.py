@@ -124,11 +124,6 @@ class MoralHazard(RepeatedGame):
         return {"principals": self.num_workers, "workers": self.num_workers}
 
     @property
-    def workers(self) -> slice:
-        """Place of the workers on the agent axis."""
-        return slice(self.num_workers, None)
-
-    @property
     def columns(self) -> list[str]:
         """Names of the wages by outcome."""
         return [f"wage_{k + 1}" for k in range(len(self.value))]
@@ -169,7 +164,7 @@ class MoralHazard(RepeatedGame):
         outcome = (rng.uniform(self.num_workers)[..., None] >= below).sum(axis=2)
         output = hired * np.array(self.value)[outcome]
         wage = np.take_along_axis(state.wages, outcome[..., None], axis=2)[..., 0]
-        earned = np.where(hired > 0, wage, of(self.outside_option, self.workers))
+        earned = np.where(hired > 0, wage, of(self.outside_option, self.agents_of("workers")))
         money = np.concatenate([output - hired * wage, earned], axis=1)
         posted = np.stack([play[name] for name in self.columns], axis=2)
         following = MoralHazardState(state.round + 1.0, posted, output)
@@ -188,9 +183,9 @@ class MoralHazard(RepeatedGame):
         if "toil" not in outcome.caused:
             return money
         left = money - outcome.caused["toil"]
-        outside = of(self.outside_option, self.workers)
-        own = left[:, self.workers]
-        left[:, self.workers] = outside + cara(own - outside, of(self.risk_aversion, self.workers))
+        workers = self.agents_of("workers")
+        outside, own = of(self.outside_option, workers), left[:, workers]
+        left[:, workers] = outside + cara(own - outside, of(self.risk_aversion, workers))
         return left
 
     def observe(self, state: MoralHazardState) -> Mapping[str, Array]:
@@ -200,7 +195,7 @@ class MoralHazard(RepeatedGame):
 
     def limit(self, state: MoralHazardState, play: Play, bounds: Bounds) -> Play:
         """Change posted wages to what the bounds allow."""
-        low, high = (of(end, slice(0, self.num_workers)) for end in bounds["wage"])
+        low, high = (of(end, self.agents_of("principals")) for end in bounds["wage"])
         wages = {n: np.clip(np.clip(play[n], low, high), self.min_wage, self.max_wage) for n in self.columns}
         return {**play, **wages}
 
@@ -269,7 +264,7 @@ class MoralHazard(RepeatedGame):
     def _rows(self) -> list[tuple[float, float]]:
         columns = []
         for name in ("risk_aversion", "outside_option"):
-            value = of(getattr(self, name), self.workers)
+            value = of(getattr(self, name), self.agents_of("workers"))
             if value.ndim == 2 and len(value) > 1:
                 raise NotExact(f"MoralHazard.{name} has one value per world; allowed: a number or per agent")
             columns.append(np.broadcast_to(value, (1, self.num_workers))[0])

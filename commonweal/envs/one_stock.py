@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.base import Dilemma
+from commonweal.envs.base import Dilemma, plays_that_count
 from commonweal.envs.yardsticks import (
     constant_range,
     equilibrium_yardsticks,
@@ -35,41 +36,52 @@ class PlannedValue:
         return np.interp(stock, self.stock, self.value)
 
 
-def planned_value(dilemma: Dilemma) -> PlannedValue:
-    """The planner's value on the finest grid.
+class OneStock(Dilemma):
+    """An endless game of equals in one stock; see `yardsticks.OneState` for what it declares."""
 
-    Raises:
-        NotExact: a parameter differs by agent or by world.
-    """
-    one_state(dilemma)
-    return _planned_value(type(dilemma), _key(dilemma))  # type: ignore[arg-type]
+    discount: float  # a field of each dilemma, which gives its unit and default
+
+    @property
+    def time_limit(self) -> int:
+        """The first play whose weight in W is below one hundredth."""
+        return plays_that_count(self.discount)
+
+    def facts(self) -> Mapping[str, float]:
+        """Closed forms that stand beside the yardsticks."""
+        raise NotImplementedError
+
+    @cached_property
+    def _planned(self) -> PlannedValue:
+        """The planner's value on the finest grid.
+
+        Raises:
+            NotExact: a parameter differs by agent or by world.
+        """
+        one_state(self)
+        return _planned_value(type(self), _key(self))  # type: ignore[arg-type]
+
+    def references(self) -> References:
+        """Worst symmetric Markov-perfect equilibrium and planner by dynamic programming, with `facts`.
+
+        Raises:
+            NotExact: a parameter differs by agent or by world.
+        """
+        one_state(self)
+        return _references(type(self), _key(self))  # type: ignore[arg-type]
 
 
-def stock_references(dilemma: Dilemma) -> References:
-    """Worst symmetric Markov-perfect equilibrium and planner by dynamic programming, with its `facts()`.
-
-    Args:
-        dilemma: see `yardsticks.OneState`.
-
-    Raises:
-        NotExact: a parameter differs by agent or by world.
-    """
-    one_state(dilemma)
-    return _references(type(dilemma), _key(dilemma))  # type: ignore[arg-type]
-
-
-def _key(dilemma: Dilemma) -> str:
+def _key(dilemma: OneStock) -> str:
     return json.dumps(dilemma.to_dict(), sort_keys=True)
 
 
 @lru_cache(maxsize=64)
-def _planned_value(cls: type[Dilemma], key: str) -> PlannedValue:
+def _planned_value(cls: type[OneStock], key: str) -> PlannedValue:
     plan = plan_of(laissez_faire(cls.from_dict(json.loads(key))))
     return PlannedValue(plan.grid, plan.value)
 
 
 @lru_cache(maxsize=64)
-def _references(cls: type[Dilemma], key: str) -> References:
+def _references(cls: type[OneStock], key: str) -> References:
     dilemma = cls.from_dict(json.loads(key))
     problem = laissez_faire(dilemma)
     planned = plan_yardstick(problem)
@@ -78,5 +90,5 @@ def _references(cls: type[Dilemma], key: str) -> References:
     found = [planned.welfare, selfish.welfare, *(other.welfare for other in more)]
     names = {f"another selfish search {i}": other for i, other in enumerate(more, start=1)}
     payoff_range = max(high, *found) - min(low, *found)
-    facts = dilemma.facts()  # type: ignore[attr-defined]
+    facts = dilemma.facts()
     return References(selfish, planned, payoff_range, others=names, facts=facts)

@@ -112,16 +112,6 @@ class Screening(RepeatedGame):
         """Sellers, then buyers."""
         return {"sellers": self.num_sellers, "buyers": self.num_sellers}
 
-    @property
-    def sellers(self) -> slice:
-        """Place of the sellers on the agent axis."""
-        return slice(0, self.num_sellers)
-
-    @property
-    def buyers(self) -> slice:
-        """Place of the buyers on the agent axis."""
-        return slice(self.num_sellers, None)
-
     def actions(self) -> list[Action]:
         """Sellers: the menu for the next round. Buyers: an item of the open one."""
         quantity = Real(0.0, self.max_quantity, "units", self.quantity_levels)
@@ -149,15 +139,16 @@ class Screening(RepeatedGame):
         return ScreeningState(np.zeros((worlds, 1)), menu, self._draw(rng))
 
     def _draw(self, rng: Streams) -> Array:
-        high = rng.uniform(self.num_sellers) < of(self.share_high, self.buyers)
-        return np.where(high, of(self.high_taste, self.buyers), of(self.low_taste, self.buyers))
+        buyers = self.agents_of("buyers")
+        high = rng.uniform(self.num_sellers) < of(self.share_high, buyers)
+        return np.where(high, of(self.high_taste, buyers), of(self.low_taste, buyers))
 
     def step(self, state: ScreeningState, play: Play, rng: Streams) -> tuple[ScreeningState, Outcome]:
         """One round: buyers choose from the open menus, sellers post the next."""
         first, second = play["item"] == 1.0, play["item"] == 2.0
         quantity = first * state.menu[..., 0] + second * state.menu[..., 2]
         price = first * state.menu[..., 1] + second * state.menu[..., 3]
-        profit = price - 0.5 * of(self.cost, self.sellers) * quantity**2
+        profit = price - 0.5 * of(self.cost, self.agents_of("sellers")) * quantity**2
         money = np.concatenate([profit, state.taste * quantity - price], axis=1)
         menu = np.stack([play[name] for name in COLUMNS], axis=2)
         following = ScreeningState(state.round + 1.0, menu, self._draw(rng))
@@ -172,13 +163,13 @@ class Screening(RepeatedGame):
 
     def observe(self, state: ScreeningState) -> Mapping[str, Array]:
         """Taste is private, menus are open."""
-        cost = np.broadcast_to(of(self.cost, self.sellers), state.taste.shape)
+        cost = np.broadcast_to(of(self.cost, self.agents_of("sellers")), state.taste.shape)
         shown = {f"open_{name}": state.menu[..., k] for k, name in enumerate(COLUMNS)}
         return {"progress": state.round / self.rounds, "cost": cost, "taste": state.taste, **shown}
 
     def limit(self, state: ScreeningState, play: Play, bounds: Bounds) -> Play:
         """Change posted prices to what the bounds allow."""
-        low, high = (of(end, self.sellers) for end in bounds["price"])
+        low, high = (of(end, self.agents_of("sellers")) for end in bounds["price"])
         prices = {
             n: np.clip(np.clip(play[n], low, high), 0.0, self.max_price) for n in ("price_1", "price_2")
         }
@@ -243,7 +234,7 @@ class Screening(RepeatedGame):
     def _rows(self) -> list[tuple[float, float, float, float]]:
         columns = []
         for name in ("low_taste", "high_taste", "share_high", "cost"):
-            value = of(getattr(self, name), self.sellers if name == "cost" else self.buyers)
+            value = of(getattr(self, name), self.agents_of("sellers" if name == "cost" else "buyers"))
             if value.ndim == 2 and len(value) > 1:
                 raise NotExact(
                     f"Screening.{name} has one value per world; allowed: a number or one per agent"
@@ -305,7 +296,7 @@ class Screening(RepeatedGame):
 
     def _choosing(self, seen: Mapping[str, Array]) -> Mapping[str, Array]:
         menu = np.stack([seen[f"open_{name}"] for name in COLUMNS], axis=-1)
-        cost = np.broadcast_to(of(self.cost, self.sellers), seen["taste"].shape)
+        cost = np.broadcast_to(of(self.cost, self.agents_of("sellers")), seen["taste"].shape)
         return {"item": self.choice(menu, seen["taste"], cost).astype(np.float64)}
 
     @classmethod

@@ -115,11 +115,6 @@ class Signalling(RepeatedGame):
         """Workers, then firms."""
         return {"workers": self.num_workers, "firms": self.num_workers * self.firms_per_worker}
 
-    @property
-    def workers(self) -> slice:
-        """Place of the workers on the agent axis."""
-        return slice(0, self.num_workers)
-
     def actions(self) -> list[Action]:
         """Signal of the coming candidate; wage offered to the present one."""
         signal = Real(0.0, self.max_signal, "units", self.signal_levels)
@@ -154,7 +149,7 @@ class Signalling(RepeatedGame):
         first = np.where(offers == offers.max(axis=2, keepdims=True), lot, -1.0).argmax(axis=2)
         hires = (np.arange(rivals) == first[:, :, None]) * present[:, :, None]
         profit = (hires * (state.candidate[:, :, None] - offers)).reshape(wage.shape)
-        cost = of(self.signal_cost, self.workers) * play["signal"] / state.ability
+        cost = of(self.signal_cost, self.agents_of("workers")) * play["signal"] / state.ability
         money = np.concatenate([paid - cost, profit], axis=1)
         following = SignallingState(state.round + 1.0, self._draw(rng), state.ability, play["signal"])
         conduct = {
@@ -168,9 +163,10 @@ class Signalling(RepeatedGame):
     def observe(self, state: SignallingState) -> Mapping[str, Array]:
         """Ability is private, the signal is shown to the worker's firms."""
         rivals, agents = self.firms_per_worker, sum(self.groups.values())
-        cost = np.broadcast_to(of(self.signal_cost, self.workers), state.signal.shape)
+        cost = np.broadcast_to(of(self.signal_cost, self.agents_of("workers")), state.signal.shape)
         shown = np.empty((len(cost), agents))
-        shown[:, self.workers], shown[:, self.num_workers :] = cost, np.repeat(cost, rivals, axis=1)
+        shown[:, self.agents_of("workers")] = cost
+        shown[:, self.agents_of("firms")] = np.repeat(cost, rivals, axis=1)
         return {
             "progress": state.round / self.rounds,
             "ability": state.ability,
@@ -180,8 +176,8 @@ class Signalling(RepeatedGame):
 
     def limit(self, state: SignallingState, play: Play, bounds: Bounds) -> Play:
         """Change signals and wages to what the bounds allow."""
-        limited, firms = dict(play), slice(self.num_workers, None)
-        ends = {"signal": (self.workers, self.max_signal), "wage": (firms, self.high_ability)}
+        limited, firms = dict(play), self.agents_of("firms")
+        ends = {"signal": (self.agents_of("workers"), self.max_signal), "wage": (firms, self.high_ability)}
         for name, (low, high) in bounds.items():
             agents, most = ends[name]
             limited[name] = np.clip(np.clip(play[name], of(low, agents), of(high, agents)), 0.0, most)
@@ -258,7 +254,7 @@ class Signalling(RepeatedGame):
         Raises:
             NotExact: parameters by world, or signals that would leave their range.
         """
-        value = of(self.signal_cost, self.workers)
+        value = of(self.signal_cost, self.agents_of("workers"))
         if value.ndim == 2 and len(value) > 1:
             raise NotExact(
                 "Signalling.signal_cost has one value per world; allowed: a number or one per agent"

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import IncompatibleInstitution, UnknownName
+from commonweal.errors import IncompatibleInstitution
 from commonweal.ledger import Ledger
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
-from commonweal.spaces import Action, Bounds, Conduct, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Signal, place_of
 from commonweal.state import Stateless
 
 Array = NDArray[np.float64]
@@ -53,12 +53,7 @@ class Charter:
         """The place of a group on the agent axis; None: every citizen."""
         if group is None:
             return slice(0, self.num_citizens)
-        start = 0
-        for name, size in {**self.citizens, **self.officials}.items():
-            if name == group:
-                return slice(start, start + size)
-            start += size
-        raise UnknownName("group", group, {**self.citizens, **self.officials})
+        return place_of(group, {**self.citizens, **self.officials})
 
 
 @dataclass
