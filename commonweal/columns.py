@@ -148,7 +148,7 @@ class Columns:
                 charter.agents_of(name),
                 citizens,
                 tuple((owner, a) for owner, a in actions if a.group in mine),
-                tuple((owner, s) for owner, s in signals if s.group in mine),
+                tuple((owner, s) for owner, s in signals if s.group in mine or s.public),
             )
             self._refuse_duplicates(self.groups[name])
         self._sources = self._compile(actions)
@@ -239,16 +239,13 @@ class Columns:
         return kept
 
     def exclude(self, mask: Mapping[str, Bool], excluded: Bool) -> None:
-        """Leave the `excluded (B, N)` only the null act of the dilemma's columns in `mask`."""
+        """Leave the `excluded (B, N)` only the null act of every column in `mask`."""
         for name, group in self.groups.items():
             if not group.citizens:
                 continue
-            for (owner, action), place, null in zip(
-                group.actions, group.mask_slices, group.null, strict=True
-            ):
-                if owner == "dilemma":
-                    keep = np.arange(action.space.size or 1) == (int(null) if action.space.size else -1)
-                    mask[name][..., place] &= ~excluded[:, group.agents, None] | keep
+            for action, place, null in zip(group.spaces, group.mask_slices, group.null, strict=True):
+                keep = np.arange(action.space.size or 1) == (int(null) if action.space.size else -1)
+                mask[name][..., place] &= ~excluded[:, group.agents, None] | keep
 
     def split(self, actions: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
         """`{owner: {column: (B, n) physical values}}`; groups that share a column are concatenated."""
@@ -273,7 +270,7 @@ class Columns:
             start = 0
             for owner, signal in group.signals:
                 value = values[owner][signal.name]
-                if signal.group is None and value.shape[1] > group.size:
+                if signal.group is None and not signal.public and value.shape[1] > group.size:
                     value = value[:, group.agents]
                 if signal.width == 1 and value.ndim == 2:
                     array[..., start] = value

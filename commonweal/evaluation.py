@@ -25,8 +25,8 @@ class Evaluation:
         enforcement_cost: discounted money burnt by institutions, `(B,)`.
         shortfall: money due but not paid, `(B,)`.
         length: plays until the end, `(B,)`.
-        series: by name, `(T, B)`: what the citizens see of the world (stock) and the mean of each
-            conduct; nan after a world has ended.
+        series: by name, `(T, B)`, a row a play: what the citizens see of the world before it (stock), and
+            the mean of each conduct in its round; nan after a world has ended.
         flows: discounted payments by `(institution, purpose, payer, payee)`, `(B,)`.
     """
 
@@ -54,11 +54,11 @@ def evaluate(
     result = Evaluation(
         np.zeros(worlds), np.zeros((worlds, n)), np.zeros(worlds), np.zeros(worlds), np.zeros(worlds)
     )
-    rows: dict[str, list[Array]] = {}
+    series = _Series(worlds)
     while alive.any():
+        round_ = society.memory.plays - (society.memory.stage > society.agenda.play)
         before = society.dilemma.observe(society.state)
-        actions = policies.act(observation, society.mask)
-        step = society.step(actions)
+        step = society.step(policies.act(observation, society.mask))
         scale = alive * weight
         result.welfare += scale * step.welfare
         result.returns += scale[:, None] * np.concatenate(
@@ -70,19 +70,45 @@ def evaluate(
             key = (entry.institution, entry.purpose, entry.payer, entry.payee)
             flow = scale * entry.amount.reshape(worlds, -1).sum(axis=1)
             result.flows[key] = result.flows.get(key, np.zeros(worlds)) + flow
-        if step.discount.min() < 1.0 or not society.agenda.staged:
-            result.length += alive
-            shown = _means(before) | _means(step.conduct)
-            for name, value in shown.items():
-                rows.setdefault(name, []).append(np.where(alive, value, np.nan))
+        result.length += alive & step.played
+        series.add(_means(before), round_, alive & step.played)
+        series.add(_means(step.conduct), round_, alive)
         weight = weight * step.discount
         alive = alive & ~step.done
         observation = step.observation
         limit = society.time_limit
         require(limit is not None or result.length.max() < 100_000, "time_limit", limit, "a time limit")
     society.reset()
-    result.series = {name: np.stack(values) for name, values in rows.items()}
+    result.series = series.until(result.length)
     return result
+
+
+class _Series:
+    """Sums of what is shown in the steps of a round, by name, play and world."""
+
+    def __init__(self, worlds: int) -> None:
+        self.worlds = worlds
+        self.rows: dict[str, list[Array]] = {}
+
+    def add(self, shown: Mapping[str, Array], play: NDArray[np.int64], where: NDArray[np.bool_]) -> None:
+        """Add `shown (B,)` to the rows `play (B,)` of the worlds `where`."""
+        for row in np.unique(play[where]):
+            here = where & (play == row)
+            for name, value in shown.items():
+                rows = self.rows.setdefault(name, [])
+                while len(rows) <= row:
+                    rows.append(np.zeros(self.worlds))
+                rows[row] = rows[row] + np.where(here, value, 0.0)
+
+    def until(self, length: Array) -> dict[str, Array]:
+        """Each series `(T, B)`, nan from the play `length (B,)` on."""
+        plays = int(length.max())
+        over = np.arange(plays)[:, None] >= length
+        none = np.zeros(self.worlds)
+        return {
+            name: np.where(over, np.nan, np.stack((rows + [none] * plays)[:plays]))
+            for name, rows in self.rows.items()
+        }
 
 
 def _means(values: Mapping[str, Array]) -> dict[str, Array]:

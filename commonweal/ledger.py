@@ -32,6 +32,9 @@ class Entry:
 class Ledger:
     """Payments of one step in `B` worlds among `A` agents, the first `num_citizens` of them citizens.
 
+    Who is not there (an ostracised citizen) neither pays nor receives, unless a rule says so with
+    `absent=True`.
+
     Attributes:
         net: received minus paid, `(B, A)`.
         treasury: net flow into the treasury, `(B,)`.
@@ -46,7 +49,7 @@ class Ledger:
         num_agents: int,
         num_citizens: int,
         funds: Array | None = None,
-        active: NDArray[np.bool_] | None = None,
+        present: NDArray[np.bool_] | None = None,
     ) -> None:
         self.num_citizens = num_citizens
         self.net = np.zeros((num_worlds, num_agents))
@@ -55,37 +58,51 @@ class Ledger:
         self.shortfall = np.zeros((num_worlds, num_agents))
         self.entries: list[Entry] = []
         self.institution = ""
+        self.closed = False
         # What each agent can pay with, this step's postings aside; None: without bound.
         self.funds = funds
-        # Worlds in which the running hook is in effect; None: all.
-        self.active = active
+        # Worlds in which the running hook is in effect, `(B,)`; None: all.
+        self.active: NDArray[np.bool_] | None = None
+        # Citizens who are there, `(B, N)`; None: all. Officials always are.
+        self.present = present
 
-    def collect(self, amount: Array, to: Payee = "treasury", purpose: str = "") -> Array:
+    def collect(
+        self, amount: Array, to: Payee = "treasury", purpose: str = "", *, absent: bool = False
+    ) -> Array:
         """Citizens pay `amount (B, N)` (not negative); returns what was paid.
 
-        `to="others"` shares each payment equally among the other N - 1 citizens, `"citizens"`
-        among all N, the payer included.
+        `to="others"` shares each payment equally among the other citizens who are there, `"citizens"`
+        among all who are there, the payer included. Where nobody is there to receive it, nothing is paid.
         """
-        paid = self._payable(amount)
-        n = self.num_citizens
+        n, present = self.num_citizens, None if absent else self.present
+        known = to in ("treasury", "burnt", "citizens") or (to == "others" and n > 1)
+        require(known, "payee", to, "others (at least two citizens), citizens, treasury, burnt")
+        due = self._in_effect(amount, present)
+        share: Array | float = 1.0 / max(n - (to == "others"), 1)  # of a receiver
+        if present is not None and to in ("others", "citizens"):
+            count = present.sum(axis=1, keepdims=True) - (to == "others")
+            due = due * (count > 0)
+            share = 1.0 / np.maximum(count, 1)
+        paid = due if self.funds is None else self._capped(due, due.shape[1])
         citizens = self.net[:, :n]
         citizens -= paid
         if to == "treasury":
             self.treasury += paid.sum(axis=1)
         elif to == "burnt":
             self.burnt += paid.sum(axis=1)
-        elif to == "citizens":
-            citizens += paid.mean(axis=1, keepdims=True)
-        elif to == "others" and n > 1:
-            citizens += (paid.sum(axis=1, keepdims=True) - paid) * (1.0 / (n - 1))
         else:
-            require(False, "payee", to, "others (at least two citizens), citizens, treasury, burnt")
+            total = paid.sum(axis=1, keepdims=True)
+            received = (total if to == "citizens" else total - paid) * share
+            citizens += received if present is None else received * present
         self._enter(purpose, "citizens", to, paid)
         return paid
 
-    def transfer(self, amount: Array, purpose: str = "") -> Array:
+    def transfer(self, amount: Array, purpose: str = "", *, absent: bool = False) -> Array:
         """Agents pay each other `amount (B, payer, payee)`; returns what was paid."""
         due = amount if self.active is None else amount * self.active[:, None, None]
+        if self.present is not None and not absent:
+            there = self._everybody(self.present)
+            due = due * there[:, : due.shape[1], None] * there[:, None, : due.shape[2]]
         paid = due
         if self.funds is not None:
             total = due.sum(axis=2)
@@ -95,9 +112,10 @@ class Ledger:
         self._enter(purpose, "agents", "agents", paid)
         return paid
 
-    def grant(self, amount: Array, purpose: str = "") -> Array:
+    def grant(self, amount: Array, purpose: str = "", *, absent: bool = False) -> Array:
         """The treasury pays agents `amount (B, n)` for the first n agents; it may run a deficit."""
-        paid = amount if self.active is None else amount * self.active[:, None]
+        there = None if self.present is None or absent else self._everybody(self.present)
+        paid = self._in_effect(amount, None if there is None else there[:, : amount.shape[1]])
         self.net[:, : paid.shape[1]] += paid
         self.treasury -= paid.sum(axis=1)
         self._enter(purpose, "treasury", "agents", paid)
@@ -114,9 +132,16 @@ class Ledger:
         """Largest absolute sum over all accounts; zero up to rounding."""
         return float(np.abs(self.net.sum(axis=1) + self.treasury + self.burnt).max())
 
-    def _payable(self, amount: Array) -> Array:
+    def _in_effect(self, amount: Array, present: NDArray[np.bool_] | None) -> Array:
+        """`amount (B, n)` in the worlds where the running hook is in effect, of those who are there."""
         due = amount if self.active is None else amount * self.active[:, None]
-        return due if self.funds is None else self._capped(due, due.shape[1])
+        return due if present is None else due * present
+
+    def _everybody(self, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """`(B, A)`: the citizens who are there, and all officials."""
+        everybody = np.ones(self.net.shape, bool)
+        everybody[:, : self.num_citizens] = present
+        return everybody
 
     def _capped(self, due: Array, n: int) -> Array:
         assert self.funds is not None
@@ -126,4 +151,5 @@ class Ledger:
         return paid
 
     def _enter(self, purpose: str, payer: str, payee: str, amount: Array) -> None:
+        require(not self.closed, "a payment after the hooks", purpose, "one in deliberate to settle")
         self.entries.append(Entry(self.institution, purpose, payer, payee, amount))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
@@ -27,8 +28,8 @@ from commonweal.typed import fit
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-# Phases of the random numbers within a step, one for each hook; stages come on top.
-RESET, DILEMMA, DELIBERATE, PERMIT, SETTLE = range(5)
+# Phases of the random numbers within a step: one for each use of them, in each round of each stage.
+PHASES = ("reset", "step", "deliberate", "govern", "permit", "settle")
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Transition:
         terminated: the dilemma ended the episode, `(B,)`.
         truncated: the time limit ended it, `(B,)`; the learner bootstraps.
         discount: what multiplies the future, `(B,)`: the discount after a play, 1 in other stages.
+        played: worlds in which the dilemma was played, not only talked about, `(B,)`.
         final_observation: by group, the observation before the reset; None while no world ended.
         mask: by group, allowed options `(B, n, M)` bool (see `Group.mask_size`); None: all allowed.
         conduct: what was observably done, by name.
@@ -55,6 +57,7 @@ class Transition:
     terminated: Bool
     truncated: Bool
     discount: Array
+    played: Bool
     final_observation: dict[str, NDArray[np.float32]] | None
     mask: dict[str, Bool] | None
     conduct: dict[str, Array]
@@ -70,12 +73,18 @@ class Transition:
 
 @dataclass
 class _Memory:
-    """Everything that changes from step to step and belongs to a world."""
+    """Everything that changes from step to step and belongs to a world.
+
+    `steps` and `plays` count those of the episode. `purse (B, N)` is what each citizen has got in the
+    round so far, from the dilemma and in payments: what its utility is of.
+    """
 
     stage: NDArray[np.int64]
+    steps: NDArray[np.int64]
     plays: NDArray[np.int64]
     ending: Bool
     wealth: Array
+    purse: Array
     treasury: Array
     episode: NDArray[np.int64]
 
@@ -89,6 +98,7 @@ class Society:
         num_worlds: B.
         seed: an integer, or one 64-bit seed per world `(B,)`.
         time_limit: plays after which an episode is truncated; the dilemma's own by default.
+        step_limit: steps after which it is truncated, those of every stage counted; None: no such limit.
         credit: how far an agent's wealth may fall below zero through payments; what exceeds it is
             a shortfall. Infinite by default, so that incentives are those of the theory.
         endowment: wealth at the start of an episode.
@@ -104,6 +114,7 @@ class Society:
         num_worlds: int = 1,
         seed: int | NDArray[np.uint64] = 0,
         time_limit: int | None = None,
+        step_limit: int | None = None,
         credit: float = np.inf,
         endowment: float = 0.0,
         treasury_weight: float = 1.0,
@@ -120,6 +131,8 @@ class Society:
         )
         require(num_worlds >= 1, "num_worlds", num_worlds, "at least 1")
         require(time_limit is None or time_limit >= 1, "time_limit", time_limit, "None or >= 1")
+        step_limit = fit("step_limit", step_limit, int | None)
+        require(step_limit is None or step_limit >= 1, "step_limit", step_limit, "None or >= 1")
         unlimited = isinstance(credit, float) and credit == np.inf
         require(unlimited or fit("credit", credit, float) >= 0, "credit", credit, "0 or more")
         require(seed is not None, "seed", seed, "a whole number, 0 or more")
@@ -127,6 +140,7 @@ class Society:
         self.institutions = stack
         self.num_worlds = num_worlds
         self.time_limit = dilemma.time_limit if time_limit is None else time_limit
+        self.step_limit = step_limit
         self.credit = float(credit)
         self.endowment = fit("endowment", endowment, float)
         self.treasury_weight = fit("treasury_weight", treasury_weight, float)
@@ -137,6 +151,8 @@ class Society:
         self.columns = Columns(dilemma, self.institutions, self.charter)
         self.groups: dict[str, Group] = self.columns.groups
         self.agenda = Agenda(self.institutions, self.columns)
+        if step_limit is not None and not self.agenda.staged:  # each step is a play
+            self.time_limit = min(step_limit, self.time_limit or step_limit)
         self._hooks = {
             hook: [
                 inst
@@ -152,28 +168,46 @@ class Society:
 
     def reset(self, seed: int | NDArray[np.uint64] | None = None) -> dict[str, NDArray[np.float32]]:
         """Start every world anew; a seed restarts the random numbers. Returns the observations."""
-        if seed is not None:
-            self.seeds = self._world_seeds(seed)
-            owners = [Streams(self.seeds, 1 + i) for i in range(len(self.institutions))]
-            self._dilemma_rng = Streams(self.seeds, 0)
-            self._rngs = dict(zip(self._names, owners, strict=True))
-            self.age = np.zeros(self.num_worlds, np.int64)
-        else:
-            self.age = self.age + 1
-        everyone = np.arange(self.num_worlds)
-        self.memory = _Memory(
-            stage=np.zeros(self.num_worlds, np.int64),
-            plays=np.zeros(self.num_worlds, np.int64),
-            ending=np.zeros(self.num_worlds, bool),
-            wealth=np.full((self.num_worlds, self.charter.num_agents), self.endowment),
-            treasury=np.zeros(self.num_worlds),
-            episode=np.zeros(self.num_worlds, np.int64),
-        )
-        self.state, self.states = self._initial(everyone)
-        self.memory.stage = self.agenda.first(self.memory.plays)
-        self.observation = self._observe()
-        self.mask = self._mask()
+        seeds = None if seed is None else self._world_seeds(seed)
+        with self._whole():
+            if seeds is not None:
+                self._seed(seeds)
+                self.age = np.zeros(self.num_worlds, np.int64)
+            else:
+                self.age = self.age + 1
+            worlds, citizens = self.num_worlds, self.charter.num_citizens
+            self.memory = _Memory(
+                stage=np.zeros(worlds, np.int64),
+                steps=np.zeros(worlds, np.int64),
+                plays=np.zeros(worlds, np.int64),
+                ending=np.zeros(worlds, bool),
+                wealth=np.full((worlds, self.charter.num_agents), self.endowment),
+                purse=np.zeros((worlds, citizens)),
+                treasury=np.zeros(worlds),
+                episode=np.zeros(worlds, np.int64),
+            )
+            self.state, self.states = self._initial(np.arange(worlds))
+            self.memory.stage = self.agenda.first(self.memory.plays)
+            self._look()
         return self.observation
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What happens inside happens whole, or, where a part fails or Ctrl-C is heard, not at all."""
+        before = dict(self.__dict__)
+        if "memory" in before:
+            before["memory"] = replace(self.memory)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _seed(self, seeds: NDArray[np.uint64]) -> None:
+        self.seeds = seeds
+        self._dilemma_rng = Streams(seeds, 0)
+        self._rngs = {name: Streams(seeds, 1 + i) for i, name in enumerate(self._names)}
 
     def _world_seeds(self, seed: int | NDArray[np.uint64]) -> NDArray[np.uint64]:
         if isinstance(seed, np.ndarray):
@@ -187,11 +221,12 @@ class Society:
 
     def _initial(self, index: NDArray[np.intp]) -> tuple[Any, dict[str, Any]]:
         """Fresh states of the worlds `index`; parameters per world make it draw for all and take."""
-        rng = self._dilemma_rng.begin(self.age, RESET)
+        reset = PHASES.index("reset")
+        rng = self._dilemma_rng.begin(self.age, reset)
         state = self.constitution.initial_dilemma(rng, index)
         states = {}
         for inst in self.institutions:
-            rng = self._rngs[inst.address].begin(self.age, RESET)
+            rng = self._rngs[inst.address].begin(self.age, reset)
             states[inst.address] = self.constitution.initial_institution(inst, rng, index)
         return state, states
 
@@ -201,12 +236,18 @@ class Society:
         self.state = put(self.state, index, state)
         self.states = {name: put(self.states[name], index, states[name]) for name in self.states}
         memory = self.memory
-        memory.plays[index] = 0
-        memory.ending[index] = False
-        memory.wealth[index] = self.endowment
-        memory.treasury[index] = 0.0
-        memory.episode[index] += 1
-        memory.stage[index] = self.agenda.first(memory.plays[index])
+        nothing = np.zeros(len(index), np.int64)
+        start = _Memory(
+            stage=self.agenda.first(nothing),
+            steps=nothing,
+            plays=nothing,
+            ending=np.zeros(len(index), bool),
+            wealth=np.full((len(index), memory.wealth.shape[1]), self.endowment),
+            purse=np.zeros((len(index), memory.purse.shape[1])),
+            treasury=np.zeros(len(index)),
+            episode=memory.episode[index] + 1,
+        )
+        self.memory = put(memory, index, start)
 
     # ------------------------------------------------------------------ the loop
 
@@ -225,64 +266,59 @@ class Society:
         if self.mask is not None:
             actions = self.columns.only_allowed(actions, self.mask)
         owned = self.columns.split(actions)
-        before = self.state, self.states
-        try:
-            turn, outcome, advance = self._hold(owned)
-        except BaseException:  # of a part that is no part of this package, or Ctrl-C: as if not called
-            self.state, self.states = before
-            raise
-        return self._conclude(turn, outcome, advance)
+        with self._whole():
+            turn, outcome, played = self._hold(owned)
+            return self._conclude(turn, outcome, played)
 
     def _hold(self, owned: dict[str, dict[str, Array]]) -> tuple[Turn, Outcome, Bool]:
         """Run the stages that worlds are in; also returns which worlds have played."""
         memory = self.memory
         funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
-        ledger = Ledger(self.num_worlds, self.charter.num_agents, self.charter.num_citizens, funds)
-        outcome = Outcome(np.zeros((self.num_worlds, self.charter.num_citizens)), {})
+        worlds, n = self.num_worlds, self.charter.num_citizens
+        absent = self._absent
+        ledger = Ledger(worlds, self.charter.num_agents, n, funds, None if absent is None else ~absent)
+        present = np.ones((worlds, n), bool) if absent is None else ~absent
+        outcome = Outcome(np.zeros((worlds, n)), {})
         conduct: dict[str, Array] = {}
-        advance = np.zeros(self.num_worlds, bool)
+        played = np.zeros(worlds, bool)
         self.states = dict(self.states)
         for stage, round_, where in self.agenda.present(memory.stage):
             turn = Turn(
-                self.charter, stage, round_, memory.plays, memory.wealth, memory.treasury, ledger,
-                self.states, self._dilemma_rng, conduct=conduct, money=outcome.money,
+                self.charter, stage, round_, memory.plays, memory.wealth, memory.treasury, ledger, present,
+                self.states, conduct=conduct, money=outcome.money,
             )  # fmt: skip
             if stage == "deliberate":
                 self._deliberate(turn, owned, where)
                 continue
             if stage == "play":
                 outcome = self._play(turn, owned, where)
-                advance = np.ones(self.num_worlds, bool) if where is None else where
-            self._settle(turn, owned, where)
-            conduct = turn.conduct
-        return turn, outcome, advance
+                played = np.ones(worlds, bool) if where is None else where
+            for inst in self._hooks["settle"]:
+                self._keep(inst, self._call("settle", inst, turn, owned, where), where)
+        return turn, outcome, played
 
     def _over(self) -> bool:
         return bool((self.memory.stage < 0).any())
 
     def _deliberate(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> None:
-        phase = DELIBERATE + 5 * turn.round
         for inst in self._hooks["deliberate"]:
             due = self.agenda.due(inst, self.memory.plays)
-            self._run("deliberate", inst, turn, owned, phase, due if where is None else due & where)
+            due = due if where is None else due & where
+            self._keep(inst, self._call("deliberate", inst, turn, owned, due), due)
         self._govern(turn, owned, where)
 
     def _govern(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> None:
         for inst in self._hooks["govern"]:
-            turn.actions = owned.get(inst.address, {})
-            writes = inst.govern(self.states[inst.address], turn)
-            self.constitution.write(self.states, writes, where)
+            self.constitution.write(self.states, self._call("govern", inst, turn, owned, where), where)
 
     def _play(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> Outcome:
         play: Play = owned["dilemma"]
         self._govern(turn, owned, where)
         for inst in self._hooks["permit"]:
-            turn.actions = owned.get(inst.address, {})
-            turn.rng = self._rngs[inst.address].begin(self.age, PERMIT)
-            bounds = inst.permit(self.states[inst.address], turn)
+            bounds = self._call("permit", inst, turn, owned, where)
             if bounds:
                 play = self.dilemma.limit(self.state, play, bounds)
-        rng = self._dilemma_rng.begin(self.age, DILEMMA)
+        rng = self._dilemma_rng.begin(self.age, PHASES.index("step"))
         following, outcome = self.dilemma.step(self.state, play, rng)
         if self.constitution.needs_harm:
             outcome.conduct["harm"] = self.dilemma.harm(self.state, play, outcome, following)
@@ -294,30 +330,36 @@ class Society:
             for name, done in outcome.conduct.items():
                 outcome.conduct[name] = done * where.reshape((-1,) + (1,) * (done.ndim - 1))
         self.state = following
-        turn.money, turn.conduct = outcome.money, outcome.conduct
+        turn.money = outcome.money
+        turn.conduct.update(outcome.conduct)
         if turn.ledger.funds is not None:  # what is earned in a play can be paid in it
             turn.ledger.funds[:, : self.charter.num_citizens] += outcome.money
         return outcome
 
-    def _settle(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> None:
-        phase = SETTLE + 5 * (1 + turn.round if turn.stage == "respond" else 0)
-        for inst in self._hooks["settle"]:
-            self._run("settle", inst, turn, owned, phase, where)
-
-    def _run(
+    def _call(
         self, hook: str, inst: Institution, turn: Turn, owned: dict[str, dict[str, Array]],
-        phase: int, where: Bool | None,
-    ) -> None:  # fmt: skip
-        """Run a hook that returns a state, in effect only in the worlds `where`."""
+        where: Bool | None,
+    ) -> Any:  # fmt: skip
+        """The only way into a hook that may draw, pay or append conduct.
+
+        It has the institution's own actions and random numbers, pays under its name, and what it pays
+        and appends is in effect only in the worlds `where`.
+        """
         name = inst.address
+        # What other stages draw shifts nothing: rounds of deliberation are odd, of response even.
+        slot = {"deliberate": 1 + 2 * turn.round, "play": 0, "respond": 2 + 2 * turn.round}[turn.stage]
         turn.actions = owned.get(name, {})
-        turn.rng = self._rngs[name].begin(self.age, phase)
-        turn.ledger.institution = name
-        turn.ledger.active = where
+        turn.rng = self._rngs[name].begin(self.age, PHASES.index(hook) + len(PHASES) * slot)
+        turn.ledger.institution, turn.ledger.active = name, where
         shown = dict(turn.conduct) if where is not None else {}
-        new = getattr(inst, hook)(self.states[name], turn)
+        result = getattr(inst, hook)(self.states[name], turn)
         if where is not None:
             self._confine(turn.conduct, shown, where)
+        return result
+
+    def _keep(self, inst: Institution, new: Any, where: Bool | None) -> None:
+        """Take over the state that a hook has returned, in the worlds `where`."""
+        name = inst.address
         self.states[name] = new if where is None else select(where, new, self.states[name])
 
     @staticmethod
@@ -329,38 +371,45 @@ class Society:
                 here = where.reshape((-1,) + (1,) * (value.ndim - 1))
                 conduct[name] = np.where(here, value, 0.0 if before is None else before)
 
-    def _conclude(self, turn: Turn, outcome: Outcome, advance: Bool) -> Transition:
-        """Utility, wealth, time limit, autoreset and the next observation."""
+    def _utility(self, outcome: Outcome, net: Array, played: Bool) -> Array:
+        """What the citizens feel of the step `(B, N)`, with payments of `net (B, N)`.
+
+        Utility is of all that a round brings. Where it is money plus something, a payment is felt when it
+        is made. Where it is not, what is paid before a play is felt with the play, and what is paid after it
+        in the stage in which it is paid, as the difference that it makes.
+        """
+        if not self.agenda.staged:
+            return self.dilemma.utility(self.state, outcome, outcome.money + net)
+        if self.dilemma.quasilinear:
+            felt = self.dilemma.utility(self.state, outcome, outcome.money + net)
+            return np.where(played[:, None], felt, net)
+        had = self.memory.purse
+        self.memory.purse = has = had + outcome.money + net
+        felt = self.dilemma.utility(self.state, outcome, has)
+        after = (self.memory.stage > self.agenda.play)[:, None]
+        change = felt - self.dilemma.utility(self.state, outcome, had) if after.any() else 0.0
+        return np.where(played[:, None], felt, np.where(after, change, 0.0))
+
+    def _conclude(self, turn: Turn, outcome: Outcome, played: Bool) -> Transition:
+        """Utility, wealth, limits, autoreset and the next observation."""
         memory, n, ledger = self.memory, self.charter.num_citizens, turn.ledger
-        money = outcome.money
-        utility = self.dilemma.utility(self.state, outcome, money + ledger.net[:, :n])
-        if self.agenda.staged and advance.any() and not advance.all():
-            # What a play causes is felt only where there was one.
-            idle = self.dilemma.utility(self.state, Outcome(0.0 * money, {}), ledger.net[:, :n])
-            utility = np.where(advance[:, None], utility, idle)
-        memory.wealth = memory.wealth + ledger.net
-        memory.wealth[:, :n] += money
-        memory.treasury = memory.treasury + ledger.treasury
+        utility = self._utility(outcome, ledger.net[:, :n], played)
         reward = {
             name: utility[:, group.agents] if group.citizens else ledger.net[:, group.agents]
             for name, group in self.groups.items()
         }
+        ledger.closed = True
         for inst in self._hooks["reward"]:
             for name, extra in inst.reward(self.states[inst.address], utility, turn).items():
                 reward[name] = reward[name] + extra
+        memory.wealth = memory.wealth + ledger.net
+        memory.wealth[:, :n] += outcome.money
+        memory.treasury = memory.treasury + ledger.treasury
         welfare = utility.sum(axis=1) + self.treasury_weight * ledger.treasury
         if outcome.outside is not None:
             welfare = welfare + outcome.outside
-        memory.plays = memory.plays + advance
-        self.age = self.age + advance
-        if outcome.terminated is not None:
-            memory.ending = memory.ending | (outcome.terminated & advance)
-        memory.stage, over = self.agenda.next(memory.stage, memory.plays)
-        terminated = memory.ending & over
-        truncated = np.zeros(self.num_worlds, bool)
-        if self.time_limit is not None:
-            truncated = over & (memory.plays >= self.time_limit) & ~terminated
-        discount = np.where(advance, self.charter.discount, 1.0)
+        terminated, truncated = self._advance(outcome, played)
+        discount = np.where(played, self.charter.discount, 1.0)
         done = terminated | truncated
         final = None
         if done.any():
@@ -369,14 +418,38 @@ class Society:
                 self._restart(done)
             else:
                 memory.stage = np.where(done, -1, memory.stage)
-        self.observation = final if final is not None and not self.autoreset else self._observe()
-        self.mask = self._mask()
+        self._look(final if not self.autoreset else None)
         # A copy: the next step enforces the original.
         shown = None if self.mask is None else {name: mask.copy() for name, mask in self.mask.items()}
         return Transition(
-            self.observation, reward, terminated, truncated, discount, final, shown,
-            turn.conduct, money, ledger, welfare,
+            self.observation, reward, terminated, truncated, discount, played, final, shown,
+            turn.conduct, outcome.money, ledger, welfare,
         )  # fmt: skip
+
+    def _advance(self, outcome: Outcome, played: Bool) -> tuple[Bool, Bool]:
+        """Move clocks and stages on; which worlds the model, and which a limit has ended, `(B,)` each."""
+        memory = self.memory
+        memory.steps = memory.steps + 1
+        memory.plays = memory.plays + played
+        self.age = self.age + played
+        if outcome.terminated is not None:
+            memory.ending = memory.ending | (outcome.terminated & played)
+        memory.stage, over = self.agenda.next(memory.stage, memory.plays)
+        if self.agenda.staged and over.any():
+            memory.purse = np.where(over[:, None], 0.0, memory.purse)
+        limit = np.zeros(self.num_worlds, bool)
+        if self.time_limit is not None:
+            limit = over & (memory.plays >= self.time_limit)
+        if self.step_limit is not None:
+            limit = limit | (memory.steps >= self.step_limit)
+        terminated = memory.ending & (over | limit)
+        return terminated, limit & ~terminated
+
+    def _look(self, observation: dict[str, NDArray[np.float32]] | None = None) -> None:
+        """Take in what there is to see now, who is not there, and what is allowed."""
+        self.observation = self._observe() if observation is None else observation
+        self._absent = self._excluded()
+        self.mask = self._mask()
 
     def _observe(self) -> dict[str, NDArray[np.float32]]:
         values = {"dilemma": self.dilemma.observe(self.state)}
@@ -386,14 +459,21 @@ class Society:
             values["stage"] = self.agenda.announce(self.memory.stage)
         return self.columns.observe(values, self.num_worlds)
 
+    def _excluded(self) -> Bool | None:
+        """Citizens who are not there, `(B, N)`; None: all are."""
+        absent = None
+        for inst in self._hooks["excluded"]:
+            excluded = inst.excluded(self.states[inst.address])
+            if excluded is not None:
+                absent = excluded if absent is None else absent | excluded
+        return absent
+
     def _mask(self) -> dict[str, Bool] | None:
         if not self.agenda.staged and not self._hooks["excluded"]:
             return None
         mask = self.agenda.mask(self.memory.stage, self.memory.plays)
-        for inst in self._hooks["excluded"]:
-            excluded = inst.excluded(self.states[inst.address])
-            if excluded is not None:
-                self.columns.exclude(mask, excluded)
+        if self._absent is not None:
+            self.columns.exclude(mask, self._absent)
         return mask
 
     # ------------------------------------------------------------------ save, restore, describe
@@ -413,21 +493,18 @@ class Society:
                 nothing has changed then.
         """
         ranges = {"society.stage": (-1, self.agenda.last)}  # -1: over
-        ranges |= dict.fromkeys(("society.plays", "society.episode", "age"), (0, 2**31))
+        ranges |= dict.fromkeys(("society.steps", "society.plays", "society.episode", "age"), (0, 2**31))
         check_arrays(arrays, self.get_state(), ranges)
         given = dict(arrays)
-        self.seeds = np.array(given["seeds"], np.uint64)
-        self.age = np.array(given["age"], np.int64)
-        self._dilemma_rng.seeds = self.seeds
-        for stream in self._rngs.values():
-            stream.seeds = self.seeds
-        self.memory = from_arrays(self.memory, "society", given)
-        self.state = from_arrays(self.state, "dilemma", given)
-        self.states = {
-            name: from_arrays(state, f"institution.{name}", given) for name, state in self.states.items()
-        }
-        self.observation = self._observe()
-        self.mask = self._mask()
+        with self._whole():
+            self._seed(np.array(given["seeds"], np.uint64))
+            self.age = np.array(given["age"], np.int64)
+            self.memory = from_arrays(self.memory, "society", given)
+            self.state = from_arrays(self.state, "dilemma", given)
+            self.states = {
+                name: from_arrays(state, f"institution.{name}", given) for name, state in self.states.items()
+            }
+            self._look()
 
     def save(self, path: str) -> None:
         """Write configuration and state to an `.npz` file, atomically and without pickle."""
@@ -456,6 +533,7 @@ class Society:
             "institutions": [registry.describe(inst) for inst in self.institutions],
             "num_worlds": self.num_worlds,
             "time_limit": self.time_limit,
+            "step_limit": self.step_limit,
             "credit": None if np.isinf(self.credit) else self.credit,
             "endowment": self.endowment,
             "treasury_weight": self.treasury_weight,

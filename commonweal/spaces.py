@@ -123,6 +123,7 @@ class Signal:
         low, high: range of the value; may be infinite.
         group: the group that sees it, or None for every agent of the dilemma.
         width: number of entries, e.g. N - 1 for one entry per other agent.
+        public: all see the same, `(B, 1)`; then officials see it, too.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Signal:
     high: float = math.inf
     group: str | None = None
     width: int = 1
+    public: bool = False
 
 
 @dataclass(frozen=True)

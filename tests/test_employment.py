@@ -34,9 +34,8 @@ def expected(game, state, play, worlds):
 def standing(game, wage, slope):
     """Worlds in which the terms `wage (B, F)`, `slope (B, F)` stand."""
     worlds = len(wage)
-    return EmploymentState(
-        np.ones((worlds, 1)), wage, slope[:, :, None], np.zeros((worlds, game.num_workers))
-    )
+    nothing = np.zeros((worlds, game.num_workers))
+    return EmploymentState(np.ones((worlds, 1)), wage, slope[:, :, None], nothing, nothing)
 
 
 def strategies(game, yardstick):
@@ -191,10 +190,10 @@ def test_two_rounds_by_hand():
     work = {"accept": np.ones((1, 1)), "effort_1": np.full((1, 1), 0.4)}
     state, outcome = game.step(start, {**offer, **work}, Fixed(1, 1.0, "test"))
     assert (outcome.money == 0).all()  # no terms stood yet
-    _, outcome = game.step(state, {**offer, **work}, Fixed(1, 1.0, "test"))
+    following, outcome = game.step(state, {**offer, **work}, Fixed(1, 1.0, "test"))
     # Output 0.4 + 1; pay 0.1 + 0.5 * 1.4 = 0.8; profit 0.6; toil 0.08.
     assert outcome.money[0] == pytest.approx([0.6, 0.8])
-    reward = game.utility(state, outcome, outcome.money)[0]
+    reward = game.utility(following, outcome, outcome.money)[0]
     assert reward == pytest.approx([0.6, 1 - np.exp(-0.72)])
 
 

@@ -30,7 +30,8 @@ def forest(**parameters) -> Forest:
 
 def stand(ages, stocked=None) -> ForestState:
     age = np.asarray(ages, float)
-    return ForestState(age, (age > 0) * 1.0 if stocked is None else np.asarray(stocked, float))
+    share = (age > 0) * 1.0 if stocked is None else np.asarray(stocked, float)
+    return ForestState(age, share, np.zeros((len(age), 1)))
 
 
 def step(dilemma, state, work):

@@ -35,7 +35,8 @@ class Even(Streams):
 def expected(game, wages, effort):
     """Expected utilities `(G, 2)` of a principal and its worker, by playing `step`, for `(G, K)`, `(G,)`."""
     worlds = np.repeat(wages, GRID, axis=0)
-    state = MoralHazardState(np.ones((len(worlds), 1)), worlds[:, None, :], np.zeros((len(worlds), 1)))
+    nothing = np.zeros((len(worlds), 1))
+    state = MoralHazardState(np.ones((len(worlds), 1)), worlds[:, None, :], nothing, nothing)
     play = {name: np.zeros((len(worlds), 1)) for name in game.columns}
     play |= {"accept": np.ones((len(worlds), 1)), "effort": np.repeat(effort, GRID)[:, None].astype(float)}
     following, outcome = game.step(state, play, Even(len(wages)))

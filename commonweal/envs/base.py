@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +27,6 @@ class Outcome:
         money: earned by each agent, `(B, N)`.
         conduct: what was observably done, by name, `(B, N)` each.
         terminated: worlds that ended by their own dynamics, `(B,)` bool; None: no world.
-        caused: what utility needs besides money (labour, say), by name.
         outside: surplus of those who are not agents (an auction's seller, consumers), `(B,)`; it
             counts in W one for one. None: nobody.
     """
@@ -35,7 +34,6 @@ class Outcome:
     money: Array
     conduct: dict[str, Array]
     terminated: NDArray[np.bool_] | None = None
-    caused: Mapping[str, Array] = field(default_factory=dict)
     outside: Array | None = None
 
 
@@ -55,12 +53,15 @@ class Dilemma(Parameters):
         id: registry name, versioned: `"fishery-v0"`.
         is_dilemma: whether selfish play wastes welfare.
         conducts: what is observable, by name.
+        quasilinear: whether utility is money plus something that money does not change; then a payment is
+            felt when it is made, else with its round (`Society`).
     """
 
     id: ClassVar[str]
     is_dilemma: ClassVar[bool] = True
     conducts: ClassVar[Mapping[str, Conduct]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    quasilinear: ClassVar[bool] = True
 
     @property
     def groups(self) -> Mapping[str, int]:
@@ -110,7 +111,10 @@ class Dilemma(Parameters):
         raise NotImplementedError
 
     def utility(self, state: Any, outcome: Outcome, money: Array) -> Array:
-        """Utility `(B, N)` of money after all payments; the identity by default."""
+        """Utility `(B, N)` of the play that led to `state`, with `money (B, N)` after all payments.
+
+        The identity by default. What it needs besides money (labour, say) stands in the state.
+        """
         return money
 
     def references(self) -> References:

@@ -65,11 +65,13 @@ class EmploymentState(RoundState):
         wage: of each principal's offer, `(B, W P)`.
         slope: of each principal's offer, `(B, W P, K)` for K measured tasks.
         output: measured output of the last round, summed over tasks, `(B, W)`.
+        toil: what effort cost the workers in the last round, money, `(B, W)`.
     """
 
     wage: Array
     slope: Array
     output: Array
+    toil: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,6 +98,7 @@ class Employment(RepeatedGame):
     """
 
     id: ClassVar[str] = "employment-v0"
+    quasilinear: ClassVar[bool] = False
     conducts: ClassVar[Mapping[str, Conduct]] = {
         "wage": Conduct("money units", limitable=True),
         "slope": Conduct("money per output", limitable=True),
@@ -178,7 +181,7 @@ class Employment(RepeatedGame):
         worlds, firms = rng.num_worlds, self.groups["principals"]
         nothing = np.zeros((worlds, firms))
         slope, output = np.zeros((worlds, firms, self.measured)), np.zeros((worlds, self.num_workers))
-        return EmploymentState(np.zeros((worlds, 1)), nothing, slope, output)
+        return EmploymentState(np.zeros((worlds, 1)), nothing, slope, output, np.zeros_like(output))
 
     def cost(self, effort: Array) -> Array:
         """Money worth `(B, W)` of the toil of `effort (B, W, tasks)`."""
@@ -204,7 +207,8 @@ class Employment(RepeatedGame):
         money = np.concatenate([profit, earned], axis=1)
         slope = np.stack([play[f"slope_{j + 1}"] for j in range(measured)], axis=2)
         seen = output[..., :measured].sum(axis=2)
-        following = EmploymentState(state.round + 1.0, play["wage"], slope, seen)
+        toil = hired * self.cost(effort)
+        following = EmploymentState(state.round + 1.0, play["wage"], slope, seen, toil)
         conduct = {
             "wage": self._pad(play["wage"], None),
             "slope": self._pad(slope.mean(axis=2), None),
@@ -212,8 +216,7 @@ class Employment(RepeatedGame):
             "hired": self._pad(None, hired),
             "income": money,
         }
-        toil = {"toil": self._pad(None, hired * self.cost(effort))}
-        return following, Outcome(money, conduct, self.over(following), toil)
+        return following, Outcome(money, conduct, self.over(following))
 
     def _pad(self, firms: Array | None, workers: Array | None) -> Array:
         """`(B, N)` from what one side did; the other did nothing."""
@@ -226,13 +229,10 @@ class Employment(RepeatedGame):
 
     def utility(self, state: EmploymentState, outcome: Outcome, money: Array) -> Array:
         """Principals are risk neutral; workers have CARA utility of money less toil."""
-        if "toil" not in outcome.caused:
-            return money
-        left = money - outcome.caused["toil"]
-        workers = self.agents_of("workers")
+        workers, felt = self.agents_of("workers"), money.copy()
         outside, r = of(self.outside_option, workers), of(self.risk_aversion, workers)
-        left[:, workers] = outside + cara(left[:, workers] - outside, r)
-        return left
+        felt[:, workers] = outside + cara(money[:, workers] - state.toil - outside, r)
+        return felt
 
     def observe(self, state: EmploymentState) -> Mapping[str, Array]:
         """The sum of the standing terms, last output, and the worker's type."""

@@ -57,6 +57,7 @@ class FishWar(Dilemma):
     """
 
     id: ClassVar[str] = "fish_war-v0"
+    quasilinear: ClassVar[bool] = False
     conducts: ClassVar[Mapping[str, Conduct]] = {
         "extraction": Conduct("stock", limitable=True),
         "income": Conduct("fish"),

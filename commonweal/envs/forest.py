@@ -61,10 +61,14 @@ def _left(bare: NDArray[np.bool_], stocked: Array, worked: Array) -> Array:
 
 @dataclass
 class ForestState:
-    """Stands `(B, M)`: age in years, and the share of the area that is stocked (0: bare)."""
+    """Stands `(B, M)`: age in years, and the share of the area that is stocked (0: bare).
+
+    `enjoyed (B, 1)` is the volume that stood in the last year.
+    """
 
     age: Array
     stocked: Array
+    enjoyed: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -157,7 +161,7 @@ class Forest(Dilemma):
     def initial(self, rng: Streams) -> ForestState:
         """All stands stocked, at the same age."""
         age = np.array(np.broadcast_to(np.asarray(self.initial_age), (rng.num_worlds, self.num_stands)))
-        return ForestState(age, (age > 0.0).astype(np.float64))
+        return ForestState(age, (age > 0.0).astype(np.float64), np.zeros((rng.num_worlds, 1)))
 
     def volume(self, age: Array) -> Array:
         """`exp(a - b / t)` of a fully stocked stand."""
@@ -175,10 +179,10 @@ class Forest(Dilemma):
         timber = each * self._mine(alive * state.stocked * self.volume(older))
         income = self.discount * self.price * timber - self.planting_cost * planting
         stocked = _left(bare, alive * state.stocked, share)
-        following = ForestState(np.where(stocked > 0.0, older, 0.0), stocked)
+        enjoyed = standing.sum(axis=1, keepdims=True)
+        following = ForestState(np.where(stocked > 0.0, older, 0.0), stocked, enjoyed)
         conduct = {"extraction": timber, "planting": planting, "income": income}
-        caused = {"amenity": self.amenity * self.interval * standing.sum(axis=1, keepdims=True)}
-        return following, Outcome(income, conduct, caused=caused)
+        return following, Outcome(income, conduct)
 
     def _by_stand(self, of_agents: Array) -> Array:
         """Sums over the loggers of each stand, `(B, N)` -> `(B, M)`."""
@@ -222,7 +226,7 @@ class Forest(Dilemma):
 
     def utility(self, state: ForestState, outcome: Outcome, money: Array) -> Array:
         """Money and the enjoyment of what stands."""
-        return money + outcome.caused.get("amenity", 0.0)
+        return money + self.amenity * self.interval * state.enjoyed
 
     def harm(self, state: ForestState, play: Play, outcome: Outcome, following: ForestState) -> Array:
         """What the others lose because an agent did not leave its stand alone, `(B, N)`.
@@ -259,7 +263,7 @@ class Forest(Dilemma):
         """The states at ages `(B,)`."""
         self._one_stand()
         age = np.asarray(coordinate, np.float64)[:, None]
-        return ForestState(age, (age > 0.0).astype(np.float64))
+        return ForestState(age, (age > 0.0).astype(np.float64), np.zeros_like(age))
 
     def _one_stand(self) -> None:
         if self.num_stands > 1:

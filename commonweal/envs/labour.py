@@ -49,10 +49,11 @@ Array = NDArray[np.float64]
 
 @dataclass
 class LabourState:
-    """Periods worked so far, `(B, 1)`, and skills, `(B, N)`."""
+    """Periods worked so far, `(B, 1)`, skills and the labour of the last period, `(B, N)` each."""
 
     period: Array
     skill: Array
+    labour: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,6 +73,7 @@ class Labour(Dilemma):
     """
 
     id: ClassVar[str] = "labour-v0"
+    quasilinear: ClassVar[bool] = False
     is_dilemma: ClassVar[bool] = False
     conducts: ClassVar[Mapping[str, Conduct]] = {
         "income": Conduct("money"),
@@ -124,16 +126,16 @@ class Labour(Dilemma):
         """Before the first period."""
         shape = (rng.num_worlds, self.num_agents)
         skill = np.array(np.broadcast_to(np.asarray(self.skill, float), shape))
-        return LabourState(np.zeros((rng.num_worlds, 1)), skill)
+        return LabourState(np.zeros((rng.num_worlds, 1)), skill, np.zeros(shape))
 
     def step(self, state: LabourState, play: Play, rng: Streams) -> tuple[LabourState, Outcome]:
         """One period."""
         labour = play["labour"]
         income = state.skill * labour
-        following = LabourState(state.period + 1.0, state.skill)
+        following = LabourState(state.period + 1.0, state.skill, labour)
         over = following.period[:, 0] >= self.periods
         conduct = {"income": income, "labour": labour}
-        return following, Outcome(income, conduct, over, {"labour": labour})
+        return following, Outcome(income, conduct, over)
 
     def observe(self, state: LabourState) -> Mapping[str, Array]:
         """All know the period, each its skill."""
@@ -145,10 +147,8 @@ class Labour(Dilemma):
         return {**play, "labour": np.clip(np.clip(play["labour"], low, high), 0.0, self.max_labour)}
 
     def utility(self, state: LabourState, outcome: Outcome, money: Array) -> Array:
-        """Utility of what is left, less the cost of labour; zero in stages without work."""
-        if "labour" not in outcome.caused:
-            return np.zeros_like(money)
-        return self.consumption_utility(money) - self.labour_cost(outcome.caused["labour"])
+        """Utility of what is left, less the cost of labour."""
+        return self.consumption_utility(money) - self.labour_cost(state.labour)
 
     def consumption_utility(self, money: Array) -> Array:
         """Isoelastic utility; money below 1e-6 counts as 1e-6."""

@@ -57,10 +57,11 @@ TIE = 5e-6  # money within which efforts are equally good: observations are sing
 
 @dataclass
 class MoralHazardState(RoundState):
-    """Rounds so far `(B, 1)`, standing wages by outcome `(B, W, K)`, last outcome's value `(B, W)`."""
+    """Rounds so far `(B, 1)`, standing wages by outcome `(B, W, K)`, last outcome's value and toil `(B, W)`."""
 
     wages: Array
     output: Array
+    toil: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,6 +85,7 @@ class MoralHazard(RepeatedGame):
     """
 
     id: ClassVar[str] = "moral_hazard-v0"
+    quasilinear: ClassVar[bool] = False
     conducts: ClassVar[Mapping[str, Conduct]] = {
         "wage": Conduct("money units", limitable=True),
         "output": Conduct("money units"),
@@ -154,7 +156,7 @@ class MoralHazard(RepeatedGame):
         """No wages stand yet."""
         worlds, n = rng.num_worlds, self.num_workers
         wages = np.zeros((worlds, n, len(self.value)))
-        return MoralHazardState(np.zeros((worlds, 1)), wages, np.zeros((worlds, n)))
+        return MoralHazardState(np.zeros((worlds, 1)), wages, np.zeros((worlds, n)), np.zeros((worlds, n)))
 
     def step(self, state: MoralHazardState, play: Play, rng: Streams) -> tuple[MoralHazardState, Outcome]:
         """One round: work for the standing wages, and new wages for the next."""
@@ -167,7 +169,7 @@ class MoralHazard(RepeatedGame):
         earned = np.where(hired > 0, wage, of(self.outside_option, self.agents_of("workers")))
         money = np.concatenate([output - hired * wage, earned], axis=1)
         posted = np.stack([play[name] for name in self.columns], axis=2)
-        following = MoralHazardState(state.round + 1.0, posted, output)
+        following = MoralHazardState(state.round + 1.0, posted, output, hired * np.array(self.toil)[effort])
         nothing = np.zeros_like(output)
         conduct = {
             "wage": np.concatenate([posted.mean(axis=2), nothing], axis=1),
@@ -175,18 +177,14 @@ class MoralHazard(RepeatedGame):
             "hired": np.concatenate([nothing, hired], axis=1),
             "income": money,
         }
-        toil = np.concatenate([nothing, hired * np.array(self.toil)[effort]], axis=1)
-        return following, Outcome(money, conduct, self.over(following), {"toil": toil})
+        return following, Outcome(money, conduct, self.over(following))
 
     def utility(self, state: MoralHazardState, outcome: Outcome, money: Array) -> Array:
         """Principals are risk neutral; workers have CARA utility of money less toil."""
-        if "toil" not in outcome.caused:
-            return money
-        left = money - outcome.caused["toil"]
-        workers = self.agents_of("workers")
-        outside, own = of(self.outside_option, workers), left[:, workers]
-        left[:, workers] = outside + cara(own - outside, of(self.risk_aversion, workers))
-        return left
+        workers, felt = self.agents_of("workers"), money.copy()
+        outside, r = of(self.outside_option, workers), of(self.risk_aversion, workers)
+        felt[:, workers] = outside + cara(money[:, workers] - state.toil - outside, r)
+        return felt
 
     def observe(self, state: MoralHazardState) -> Mapping[str, Array]:
         """Wages are open; effort is hidden."""

@@ -70,8 +70,9 @@ class Turn:
         wealth: wealth before this step, `(B, A)`.
         treasury: balance of the treasury before this step, `(B,)`.
         plays: plays of the episode so far, `(B,)`.
-        rng: the institution's own random numbers.
+        present: citizens who are there, `(B, N)`; the others have only null acts, and neither pay nor receive.
         states: the states of all institutions by name, to be read, not changed.
+        rng: the institution's own random numbers.
     """
 
     charter: Charter
@@ -81,8 +82,9 @@ class Turn:
     wealth: Array
     treasury: Array
     ledger: Ledger
+    present: NDArray[np.bool_]
     states: Mapping[str, Any]
-    rng: Streams
+    rng: Streams = field(init=False)  # set, as the actions are, for each hook
     actions: Mapping[str, Array] = field(default_factory=dict)
     conduct: dict[str, Array] = field(default_factory=dict)
     money: Array = field(default_factory=lambda: np.zeros((0, 0)))
@@ -181,6 +183,7 @@ class Institution(Parameters):
         return Stateless()
 
     # The five hooks in the order of the loop, then what is derived; only those defined are called.
+    # `excluded`, `reward` and `announce` follow from what is there: they neither draw nor pay.
 
     def deliberate(self, state: Any, turn: Turn) -> Any:
         """Collect bids, votes, signatures; returns the new state."""
@@ -202,7 +205,7 @@ class Institution(Parameters):
         return state
 
     def excluded(self, state: Any) -> NDArray[np.bool_] | None:
-        """Citizens who have only the null act in the dilemma for now, `(B, N)`; None: nobody."""
+        """Citizens who are not there for now, `(B, N)`: only null acts, no payments; None: nobody."""
         return None
 
     def reward(self, state: Any, utility: Array, turn: Turn) -> Mapping[str, Array]:

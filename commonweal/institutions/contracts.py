@@ -106,14 +106,15 @@ class FormalContract(Institution):
         return ContractState(proposer, nothing, nothing)
 
     def deliberate(self, state: ContractState, turn: Turn) -> ContractState:
-        """Put the offer on the table, then count signatures: one refusal gives the null contract."""
+        """Put the offer on the table, then count signatures; one refusal by who is there voids it."""
         if turn.round == 0:
             offers = turn.actions[f"{self.name}_offer"]
             offer = np.take_along_axis(offers, state.proposer.astype(np.intp), axis=1)
             return ContractState(state.proposer, offer, np.zeros_like(offer))
         if turn.round > 1:
             return state
-        signed = (turn.actions[f"{self.name}_sign"] > 0.5).all(axis=1, keepdims=True)
+        signs = turn.actions[f"{self.name}_sign"] > 0.5
+        signed = (signs | ~turn.present).all(axis=1, keepdims=True)
         return ContractState(state.proposer, state.offer, np.where(signed, state.offer, 0.0))
 
     def settle(self, state: ContractState, turn: Turn) -> ContractState:

@@ -112,7 +112,9 @@ class Mediator(Institution):
 
     def deliberate(self, state: MediatorState, turn: Turn) -> MediatorState:
         """Take in the members."""
-        return MediatorState(turn.actions[f"{self.name}_commit"]) if turn.round == 0 else state
+        if turn.round > 0:
+            return state
+        return MediatorState(turn.actions[f"{self.name}_commit"] * turn.present)
 
     def permit(self, state: MediatorState, turn: Turn) -> Bounds:
         """Play for the members; leave the others free."""

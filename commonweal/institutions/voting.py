@@ -96,18 +96,21 @@ class Vote(Institution):
         return VoteState(np.full((rng.num_worlds, 1), np.nan))
 
     def deliberate(self, state: VoteState, turn: Turn) -> VoteState:
-        """Count the ballots."""
+        """Count the ballots of those who are there; nan where nobody is."""
         if turn.round > 0:
             return state
-        ballots = turn.actions[f"{self.name}_ballot"]
-        n = ballots.shape[1]
+        ballots, present = turn.actions[f"{self.name}_ballot"], turn.present
+        voters = present.sum(axis=1, keepdims=True)
         if self.rule == "mean":
-            decided = ballots.mean(axis=1, keepdims=True)
-        elif self.rule == "median":
-            decided = np.sort(ballots, axis=1)[:, (n - 1) // 2][:, None]
+            decided = (ballots * present).sum(axis=1, keepdims=True) / np.maximum(voters, 1)
         else:
-            decided = np.take_along_axis(ballots, turn.rng.integers(n, 1), axis=1)
-        return VoteState(decided)
+            if self.rule == "median":
+                ballots, place = np.sort(np.where(present, ballots, np.inf), axis=1), (voters - 1) // 2
+            else:  # the ballots of those who are there come first
+                ballots = np.take_along_axis(ballots, np.argsort(~present, axis=1, kind="stable"), axis=1)
+                place = (turn.rng.uniform(1) * voters).astype(np.intp)
+            decided = np.take_along_axis(ballots, np.maximum(place, 0), axis=1)
+        return VoteState(np.where(voters > 0, decided, np.nan))
 
     def govern(self, state: VoteState, turn: Turn) -> Mapping[str, Array]:
         """Write what was decided."""
