@@ -46,6 +46,11 @@ def nonzero(value: Parameter) -> bool:
     return bool(value.any()) if isinstance(value, np.ndarray) else value != 0
 
 
+def common(value: Parameter) -> bool:
+    """Whether all agents of a world have the same value."""
+    return not isinstance(value, np.ndarray) or value.shape[1] == 1
+
+
 def check(name: str, value: Parameter, low: float, high: float, *, open_low: bool = False) -> None:
     """Raise `InvalidParameter` unless every entry of `value` lies in `[low, high]` (or above `low`)."""
     try:
@@ -68,8 +73,8 @@ class Parameters:
             hint: Any = None
             if field.type in ("Parameter", "WorldParameter"):  # annotations are strings; tables stay tuples
                 value = _canonical(name, value)
-                shared = field.type == "Parameter" or not isinstance(value, np.ndarray) or value.shape[1] == 1
-                require(shared, name, value, "one value, or a (B,) array with one per world")
+                allowed = "one value, or a (B,) array with one per world"
+                require(field.type == "Parameter" or common(value), name, value, allowed)
             else:
                 hint = declared[field.name]
                 value = fit(name, value, hint)

@@ -76,6 +76,10 @@ class Real:
         require(finite and self.low < self.high, "Real range", (self.low, self.high), "low < high")
         few = self.levels is None or 2 <= self.levels <= MOST_LEVELS
         require(few, "Real.levels", self.levels, f"None or 2 to {MOST_LEVELS}")
+        if self.levels and self.low < 0.0 < self.high:  # there must be a way not to act
+            nearest = self.low + self.step * round(-self.low / self.step)
+            zero = abs(nearest) <= 1e-9 * (self.high - self.low)
+            require(zero, "Real.levels", self.levels, f"levels of {self.low:g} to {self.high:g}, one of them 0")
 
     @property
     def size(self) -> int:

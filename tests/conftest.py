@@ -1,6 +1,11 @@
 """`--off Class.hook` switches a mechanism off, to prove that a test notices (see test_mutation.py)."""
 
+import os
+
 import pytest
+
+# Two workers on two cores: threads of their own would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser):

@@ -138,7 +138,7 @@ class AIRace(Dilemma):
     def signals(self) -> list[Signal]:
         """The round, the own steps and record, and the steps of the others, next developer first."""
         shown = [
-            Signal("progress", "share of rounds", 0.0, 1.0),
+            Signal("progress", "share of rounds", 0.0, 1.0, public=True),
             Signal("own_steps", "share of W", 0.0, 1.0),
             Signal("own_reckless", "", 0.0, 1.0),
         ]

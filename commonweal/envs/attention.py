@@ -121,7 +121,7 @@ class Attention(OneStock):
 
     def signals(self) -> list[Signal]:
         """Goodwill, which is all that a Markov strategy needs."""
-        return [Signal("goodwill", "share", 0.0, 1.0)]
+        return [Signal("goodwill", "share", 0.0, 1.0, public=True)]
 
     def initial(self, rng: Streams) -> AttentionState:
         """Every episode starts at the same goodwill."""

@@ -117,8 +117,8 @@ class ClimateRisk(Dilemma):
         """The round, the fund and the own account."""
         largest = self.num_agents * self.most * self.rounds
         return [
-            Signal("progress", "share of rounds", 0.0, 1.0),
-            Signal("fund", "money units", 0.0, largest),
+            Signal("progress", "share of rounds", 0.0, 1.0, public=True),
+            Signal("fund", "money units", 0.0, largest, public=True),
             Signal("account", "money units", 0.0, float(np.max(self.endowment))),
         ]
 

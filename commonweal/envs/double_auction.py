@@ -191,10 +191,11 @@ class DoubleAuction(Dilemma):
         """Best bid, best ask (0 and the ceiling when none stands), last price; own unit, side, units left."""
         money = ("money", 0.0, self.ceiling)
         return [
-            *(Signal(name, *money) for name in ("best_bid", "best_ask", "last_price", "reservation")),
+            *(Signal(name, *money, public=True) for name in ("best_bid", "best_ask", "last_price")),
+            Signal("reservation", *money),
             Signal("side", "1 buys, -1 sells", -1.0, 1.0),
             Signal("units_left", "units", 0.0, float(self.units.max())),
-            Signal("progress", "share of steps", 0.0, 1.0),
+            Signal("progress", "share of steps", 0.0, 1.0, public=True),
         ]
 
     def initial(self, rng: Streams) -> DoubleAuctionState:

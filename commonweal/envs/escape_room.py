@@ -112,7 +112,7 @@ class EscapeRoom(Dilemma):
     def signals(self) -> list[Signal]:
         """Steps taken, the own place, and the numbers of others at each place."""
         return [
-            Signal("progress", "share of steps", 0.0, 1.0),
+            Signal("progress", "share of steps", 0.0, 1.0, public=True),
             Signal("own_place", "start, lever, door", 0.0, 1.0, width=3),
             Signal("others", "agents at start, lever, door", 0.0, float(self.num_agents - 1), width=3),
         ]

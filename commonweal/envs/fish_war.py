@@ -93,7 +93,7 @@ class FishWar(Dilemma):
 
     def signals(self) -> list[Signal]:
         """The logarithm of the stock, the scale on which the model is linear."""
-        return [Signal("log_stock", "log stock", -15.0, 0.0)]
+        return [Signal("log_stock", "log stock", -15.0, 0.0, public=True)]
 
     def initial(self, rng: Streams) -> FishWarState:
         """Every episode starts at the same stock."""

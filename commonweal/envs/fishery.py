@@ -121,7 +121,7 @@ class Fishery(OneStock):
 
     def signals(self) -> list[Signal]:
         """The stock, which is all that a Markov strategy needs."""
-        return [Signal("stock", "biomass", 0.0, 2.0 * float(np.max(self.capacity)))]
+        return [Signal("stock", "biomass", 0.0, 2.0 * float(np.max(self.capacity)), public=True)]
 
     def initial(self, rng: Streams) -> FisheryState:
         """Every episode starts at the same stock."""

@@ -155,7 +155,7 @@ class Forest(Dilemma):
         return [
             Signal("age", "years", 0.0, self.oldest),
             Signal("stocked", "share of the area", 0.0, 1.0),
-            Signal("volume", "volume, mean of all stands", 0.0, most),
+            Signal("volume", "volume, mean of all stands", 0.0, most, public=True),
         ]
 
     def initial(self, rng: Streams) -> ForestState:

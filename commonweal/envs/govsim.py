@@ -115,7 +115,7 @@ class GovSim(Dilemma):
     def signals(self) -> list[Signal]:
         """The share of the months that has passed, the lake, and the last catches, one's own first."""
         caught = Signal("catches", "tons", 0.0, self.max_catch, width=self.num_agents)
-        return [PROGRESS, Signal("stock", "tons", 0.0, self.capacity), caught]
+        return [PROGRESS, Signal("stock", "tons", 0.0, self.capacity, public=True), caught]
 
     def initial(self, rng: Streams) -> GovSimState:
         """A full lake."""

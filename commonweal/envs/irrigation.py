@@ -123,7 +123,7 @@ class Irrigation(RepeatedGame):
             PROGRESS,
             Signal("position", "0 head, 1 tail", 0.0, 1.0),
             Signal("arrived", "water", 0.0, float(np.max(self.capacity))),
-            Signal("maintained", "share of all labour", 0.0, 1.0),
+            Signal("maintained", "share of all labour", 0.0, 1.0, public=True),
         ]
 
     def initial(self, rng: Streams) -> IrrigationState:

@@ -118,7 +118,7 @@ class Labour(Dilemma):
     def signals(self) -> list[Signal]:
         """The share of the periods that has passed, and the own skill."""
         return [
-            Signal("progress", "share of periods", 0.0, 1.0),
+            Signal("progress", "share of periods", 0.0, 1.0, public=True),
             Signal("skill", "money per labour", 0.0, float(np.max(self.skill))),
         ]
 

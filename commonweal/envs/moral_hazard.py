@@ -57,7 +57,7 @@ TIE = 5e-6  # money within which efforts are equally good: observations are sing
 
 @dataclass
 class MoralHazardState(RoundState):
-    """Rounds so far `(B, 1)`, standing wages by outcome `(B, W, K)`, last outcome's value and toil `(B, W)`."""
+    """Rounds so far `(B, 1)`, standing wages by outcome `(B, W, K)`, value and toil of the last `(B, W)`."""
 
     wages: Array
     output: Array

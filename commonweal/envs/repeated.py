@@ -17,7 +17,7 @@ from commonweal.spaces import Real, Signal
 
 Array = NDArray[np.float64]
 
-PROGRESS = Signal("progress", "share of rounds", 0.0, 1.0)
+PROGRESS = Signal("progress", "share of rounds", 0.0, 1.0, public=True)
 
 
 @dataclass

@@ -141,7 +141,8 @@ class Routing(RepeatedGame):
 
     def signals(self) -> list[Signal]:
         """The share of the days that has passed, and of the drivers on each route the day before."""
-        return [*super().signals(), Signal("share", "share of drivers", 0.0, 1.0, width=len(self.routes))]
+        share = Signal("share", "share of drivers", 0.0, 1.0, width=len(self.routes), public=True)
+        return [*super().signals(), share]
 
     def initial(self, rng: Streams) -> RoutingState:
         """Nobody has driven yet."""

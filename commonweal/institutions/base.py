@@ -70,7 +70,7 @@ class Turn:
         wealth: wealth before this step, `(B, A)`.
         treasury: balance of the treasury before this step, `(B,)`.
         plays: plays of the episode so far, `(B,)`.
-        present: citizens who are there, `(B, N)`; the others have only null acts, and neither pay nor receive.
+        present: citizens who are there, `(B, N)`; the others have only null acts and take part in no payment.
         states: the states of all institutions by name, to be read, not changed.
         rng: the institution's own random numbers.
     """

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from commonweal.errors import IncompatibleInstitution
 from commonweal.institutions.base import Charter, Institution, Turn, spread
 from commonweal.institutions.sanctions import others
-from commonweal.parameters import Parameter, check, nonzero
+from commonweal.parameters import Parameter, check, common, nonzero
 from commonweal.random import Streams
 from commonweal.spaces import Conduct, Signal
 
@@ -92,8 +92,9 @@ class Classifier(Institution):
 
     def signals(self, charter: Charter) -> list[Signal]:
         """The rule, the own label, and the labels of the others, next citizen first."""
+        unit = charter.conducts[self.base].unit
         return [
-            Signal(f"{self.name}_threshold", charter.conducts[self.base].unit, 0.0),
+            Signal(f"{self.name}_threshold", unit, 0.0, public=common(self.threshold)),
             Signal(f"{self.name}_own_label", "", 0.0, 1.0),
             Signal(f"{self.name}_labels", "", 0.0, 1.0, width=charter.num_citizens - 1),
         ]

@@ -95,8 +95,8 @@ class FormalContract(Institution):
         money = ("money per unit", 0.0, self.max_transfer)
         return [
             Signal(f"{self.name}_proposes", "", 0.0, 1.0),
-            Signal(f"{self.name}_offered", *money),
-            Signal(f"{self.name}_force", *money),
+            Signal(f"{self.name}_offered", *money, public=True),
+            Signal(f"{self.name}_force", *money, public=True),
         ]
 
     def initial(self, charter: Charter, rng: Streams) -> ContractState:

@@ -102,7 +102,7 @@ class Mediator(Institution):
         n = charter.num_citizens
         return [
             Signal(f"{self.name}_own", "", 0.0, 1.0),
-            Signal(f"{self.name}_share", "share of citizens", 0.0, 1.0),
+            Signal(f"{self.name}_share", "share of citizens", 0.0, 1.0, public=True),
             Signal(f"{self.name}_members", "", 0.0, 1.0, group=self.name, width=n),
         ]
 

@@ -88,7 +88,7 @@ class TradableQuotas(Institution):
         most = float(np.max(self.allocation)) * charter.num_citizens
         return [
             Signal(f"{self.name}_holding", charter.conducts[self.base].unit, 0.0, most),
-            Signal(f"{self.name}_last_price", "money per unit", 0.0, self.max_price),
+            Signal(f"{self.name}_last_price", "money per unit", 0.0, self.max_price, public=True),
         ]
 
     def initial(self, charter: Charter, rng: Streams) -> PermitState:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from commonweal.errors import require
 from commonweal.institutions.base import Charter, Institution, Turn, spread
 from commonweal.monitor import Monitor
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, check, common
 from commonweal.random import Streams
 from commonweal.spaces import Bounds, Signal
 
@@ -78,7 +78,8 @@ class Quota(Institution):
 
     def signals(self, charter: Charter) -> list[Signal]:
         """The quota in force."""
-        return [Signal(f"{self.name}_limit", charter.conducts[self.base].unit, 0.0)]
+        unit = charter.conducts[self.base].unit
+        return [Signal(f"{self.name}_limit", unit, 0.0, public=common(self.limit))]
 
     def initial(self, charter: Charter, rng: Streams) -> QuotaState:
         """The quota as given."""

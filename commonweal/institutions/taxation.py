@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from commonweal.errors import IncompatibleInstitution, require
 from commonweal.institutions.base import Charter, Institution, Turn, spread
 from commonweal.monitor import Monitor
-from commonweal.parameters import Parameter, check, nonzero
+from commonweal.parameters import Parameter, check, common, nonzero
 from commonweal.random import Streams
 from commonweal.spaces import Action, Conduct, Real, Signal
 
@@ -94,7 +94,8 @@ class Taxation(Institution):
 
     def signals(self, charter: Charter) -> list[Signal]:
         """The rate in force."""
-        return [Signal(f"{self.name}_rate", f"money per {charter.conducts[self.base].unit}", 0.0)]
+        unit = f"money per {charter.conducts[self.base].unit}"
+        return [Signal(f"{self.name}_rate", unit, 0.0, public=common(self.rate))]
 
     def initial(self, charter: Charter, rng: Streams) -> TaxState:
         """The rate as given."""
@@ -172,7 +173,7 @@ class IncomeTax(Institution):
 
     def signals(self, charter: Charter) -> list[Signal]:
         """The rates in force, and the income of the period so far."""
-        rates = Signal(f"{self.name}_rates", "share", 0.0, 1.0, width=len(self.rates))
+        rates = Signal(f"{self.name}_rates", "share", 0.0, 1.0, width=len(self.rates), public=True)
         return [rates, Signal(f"{self.name}_base", "money")]
 
     def initial(self, charter: Charter, rng: Streams) -> IncomeTaxState:

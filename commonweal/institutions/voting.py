@@ -89,7 +89,7 @@ class Vote(Institution):
 
     def signals(self, charter: Charter) -> list[Signal]:
         """The outcome of the last vote; the low end before the first."""
-        return [Signal(f"{self.name}_decided", "", self.low, self.high)]
+        return [Signal(f"{self.name}_decided", "", self.low, self.high, public=True)]
 
     def initial(self, charter: Charter, rng: Streams) -> VoteState:
         """Nothing was decided yet."""

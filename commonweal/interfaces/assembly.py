@@ -17,7 +17,7 @@ from commonweal.society import Society
 # An institution, its id, or its id with parameters: `{"id": "taxation", "rate": 0.3}`.
 Layer = Institution | str | Mapping[str, Any]
 
-SOCIETY_OPTIONS = ("time_limit", "credit", "endowment", "treasury_weight")
+SOCIETY_OPTIONS = ("time_limit", "step_limit", "credit", "endowment", "treasury_weight")
 
 
 def assemble(
@@ -35,7 +35,8 @@ def assemble(
         dilemma: an id, or a dilemma.
         institutions: the stack, innermost first.
         options: parameters of the dilemma (and `preset`) where it is given by its id; `time_limit`
-            (or PettingZoo's `max_cycles`), `credit`, `endowment`, `treasury_weight` of the society.
+            (or PettingZoo's `max_cycles`: no more plays, and no more steps of any stage), `step_limit`,
+            `credit`, `endowment`, `treasury_weight` of the society.
             A name that both know belongs to the dilemma.
         num_worlds: B.
         autoreset: start the next episode within the step that ends one.
@@ -47,8 +48,10 @@ def assemble(
     """
     given = dict(options or {})
     if "max_cycles" in given:
-        require("time_limit" not in given, "max_cycles beside time_limit", given, "one of them")
-        given["time_limit"] = given.pop("max_cycles")
+        cycles = given.pop("max_cycles")
+        for other in ("time_limit", "step_limit"):
+            require(other not in given, f"max_cycles beside {other}", given.get(other), "one of them")
+            given[other] = cycles
     named = isinstance(dilemma, str)
     known: set[str] = set()
     if isinstance(dilemma, str):

@@ -111,10 +111,14 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type
     ) -> tuple[Observations, dict[str, float], dict[str, bool], dict[str, bool], Infos]:
         """Advance the world by one stage.
 
+        After the end, when no agent is left, `{}` brings five empty mappings, as PettingZoo's loops expect.
+
         Raises:
             InvalidAction: an agent is missing or unknown, or an action is not in its space; or the
                 episode is over.
         """
+        if not self.agents and actions == {} and self.transition is not None:
+            return {}, {}, {}, {}, {}  # nobody is left, and nobody acts
         if not self.agents:
             raise InvalidAction("no episode is under way; call reset() first")
         if not isinstance(actions, Mapping):
@@ -210,8 +214,8 @@ def parallel_env(
         continuous: a `Box` for every kind of action.
         discrete: one `Discrete` over all joint options (at most 256).
         render_mode: None, `"human"` or `"rgb_array"`.
-        options: parameters of the dilemma, `preset`, and `time_limit`, `credit`, `endowment`,
-            `treasury_weight` of the society.
+        options: parameters of the dilemma, `preset`, and `time_limit`, `step_limit`, `credit`,
+            `endowment`, `treasury_weight` of the society; PettingZoo's `max_cycles` limits both.
 
     Raises:
         UnknownName: no such dilemma, institution or option; names the nearest.
