@@ -17,7 +17,7 @@ from commonweal.constitution import Constitution
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.errors import CorruptCheckpoint, InvalidAction, UnknownName, require
 from commonweal.institutions.base import Charter, Institution, Turn
-from commonweal.ledger import Ledger
+from commonweal.ledger import Ledger, shares
 from commonweal.random import Streams, world_seeds
 from commonweal.stages import Agenda
 from commonweal.state import check_arrays, from_arrays, put, select, to_arrays
@@ -46,8 +46,8 @@ class Transition:
         conduct: what was observably done, by name.
         money: what the dilemma paid, `(B, N)`.
         ledger: the payments of the step.
-        welfare: sum of the citizens' utilities, the weighted treasury flow and the surplus of those
-            outside, `(B,)`.
+        welfare: W of the step, `(B,)`: the citizens' utilities, with the weighted treasury flow and what
+            officials gain beyond their time, and the surplus of those outside.
     """
 
     observation: dict[str, NDArray[np.float32]]
@@ -76,6 +76,7 @@ class _Memory:
     plays: NDArray[np.int64]
     ending: Bool
     wealth: Array
+    left: Array  # of the round's money after payments, `(B, N)`; kept where there is a `subsistence`
     treasury: Array
     episode: NDArray[np.int64]
 
@@ -92,7 +93,8 @@ class Society:
         credit: how far an agent's wealth may fall below zero through payments; what exceeds it is
             a shortfall. Infinite by default, so that incentives are those of the theory.
         endowment: wealth at the start of an episode.
-        treasury_weight: weight of a unit of money in the treasury in W.
+        treasury_weight: weight in W of a unit of money that the treasury takes in, from 0 to 1: above, W
+            would have no bound. What it pays out beyond that counts in full.
         autoreset: start the next episode within the step that ends one.
     """
 
@@ -130,6 +132,7 @@ class Society:
         self.credit = float(credit)
         self.endowment = fit("endowment", endowment, float)
         self.treasury_weight = fit("treasury_weight", treasury_weight, float)
+        require(0.0 <= self.treasury_weight <= 1.0, "treasury_weight", treasury_weight, "0 to 1")
         self.autoreset = fit("autoreset", autoreset, bool)
         require(autoreset or num_worlds == 1, "num_worlds without autoreset", num_worlds, "1")
         self.constitution = Constitution(dilemma, self.institutions, num_worlds)
@@ -166,6 +169,7 @@ class Society:
             plays=np.zeros(self.num_worlds, np.int64),
             ending=np.zeros(self.num_worlds, bool),
             wealth=np.full((self.num_worlds, self.charter.num_agents), self.endowment),
+            left=np.zeros((self.num_worlds, self.charter.num_citizens)),
             treasury=np.zeros(self.num_worlds),
             episode=np.zeros(self.num_worlds, np.int64),
         )
@@ -204,6 +208,7 @@ class Society:
         memory.plays[index] = 0
         memory.ending[index] = False
         memory.wealth[index] = self.endowment
+        memory.left[index] = 0.0
         memory.treasury[index] = 0.0
         memory.episode[index] += 1
         memory.stage[index] = self.agenda.first(memory.plays[index])
@@ -236,8 +241,9 @@ class Society:
     def _hold(self, owned: dict[str, dict[str, Array]]) -> tuple[Turn, Outcome, Bool]:
         """Run the stages that worlds are in; also returns which worlds have played."""
         memory = self.memory
-        funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
-        ledger = Ledger(self.num_worlds, self.charter.num_agents, self.charter.num_citizens, funds)
+        ledger = Ledger(
+            self.num_worlds, self.charter.num_agents, self.charter.num_citizens, self._funds()
+        )  # fmt: skip
         outcome = Outcome(np.zeros((self.num_worlds, self.charter.num_citizens)), {})
         conduct: dict[str, Array] = {}
         advance = np.zeros(self.num_worlds, bool)
@@ -256,6 +262,15 @@ class Society:
             self._settle(turn, owned, where)
             conduct = turn.conduct
         return turn, outcome, advance
+
+    def _funds(self) -> Array | None:
+        """What each agent can pay with before the play, `(B, A)`; None: without bound."""
+        memory, n, floor = self.memory, self.charter.num_citizens, self.dilemma.subsistence
+        funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
+        if floor is not None:
+            funds = np.full_like(memory.wealth, np.inf) if funds is None else funds
+            funds[:, :n] = np.minimum(funds[:, :n], memory.left - floor)
+        return funds
 
     def _over(self) -> bool:
         return bool((self.memory.stage < 0).any())
@@ -333,11 +348,7 @@ class Society:
         """Utility, wealth, time limit, autoreset and the next observation."""
         memory, n, ledger = self.memory, self.charter.num_citizens, turn.ledger
         money = outcome.money
-        utility = self.dilemma.utility(self.state, outcome, money + ledger.net[:, :n])
-        if self.agenda.staged and advance.any() and not advance.all():
-            # What a play causes is felt only where there was one.
-            idle = self.dilemma.utility(self.state, Outcome(0.0 * money, {}), ledger.net[:, :n])
-            utility = np.where(advance[:, None], utility, idle)
+        utility = self._felt(outcome, ledger.net[:, :n], advance)
         memory.wealth = memory.wealth + ledger.net
         memory.wealth[:, :n] += money
         memory.treasury = memory.treasury + ledger.treasury
@@ -348,14 +359,14 @@ class Society:
         for inst in self._hooks["reward"]:
             for name, extra in inst.reward(self.states[inst.address], utility, turn).items():
                 reward[name] = reward[name] + extra
-        welfare = utility.sum(axis=1) + self.treasury_weight * ledger.treasury
-        if outcome.outside is not None:
-            welfare = welfare + outcome.outside
+        welfare = self._welfare(utility, outcome, ledger, advance)
         memory.plays = memory.plays + advance
         self.age = self.age + advance
         if outcome.terminated is not None:
             memory.ending = memory.ending | (outcome.terminated & advance)
         memory.stage, over = self.agenda.next(memory.stage, memory.plays)
+        if self.agenda.staged and self.dilemma.subsistence is not None:
+            memory.left = np.where(over[:, None], 0.0, memory.left + money + ledger.net[:, :n])
         terminated = memory.ending & over
         truncated = np.zeros(self.num_worlds, bool)
         if self.time_limit is not None:
@@ -377,6 +388,34 @@ class Society:
             self.observation, reward, terminated, truncated, discount, final, shown,
             turn.conduct, money, ledger, welfare,
         )  # fmt: skip
+
+    def _felt(self, outcome: Outcome, net: Array, advance: Bool) -> Array:
+        """Utility `(B, N)` of what the step brought, `net (B, N)` of it by payments."""
+        utility = self.dilemma.utility(self.state, outcome, outcome.money + net)
+        if self.agenda.staged and advance.any() and not advance.all():
+            # What a play causes is felt only where there was one.
+            idle = self.dilemma.utility(self.state, Outcome(0.0 * outcome.money, {}), net)
+            utility = np.where(advance[:, None], utility, idle)
+        return utility
+
+    def _welfare(self, utility: Array, outcome: Outcome, ledger: Ledger, advance: Bool) -> Array:
+        """W of the step, `(B,)`.
+
+        What reaches the treasury and the officials is the citizens' in the end. Where utility is not
+        linear in money it must be felt as money, or W would rise by taking it from the rich.
+        """
+        n, floor = self.charter.num_citizens, self.dilemma.subsistence
+        public = np.minimum(ledger.treasury, self.treasury_weight * ledger.treasury)
+        if self.charter.officials:
+            public = public + ledger.net[:, n:].sum(axis=1) - ledger.time
+        total = utility.sum(axis=1)
+        if floor is None:
+            total = total + public
+        elif public.any():
+            net = ledger.net[:, :n]
+            spare = np.maximum(self.memory.left + outcome.money + net - floor, 0.0)
+            total = self._felt(outcome, net + shares(public, spare), advance).sum(axis=1)
+        return total if outcome.outside is None else total + outcome.outside
 
     def _observe(self) -> dict[str, NDArray[np.float32]]:
         values = {"dilemma": self.dilemma.observe(self.state)}

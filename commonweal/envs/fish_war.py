@@ -33,6 +33,7 @@ from commonweal.references import References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
+SUBSISTENCE = 1e-12  # fish of a year
 
 
 @dataclass
@@ -115,9 +116,14 @@ class FishWar(Dilemma):
         share = np.clip(play["share"], low / state.stock, high / state.stock)
         return {**play, "share": np.clip(share, self.min_share, self.cap / self.num_agents)}
 
+    @property
+    def subsistence(self) -> float:
+        """A trace of fish: the logarithm of nothing is not defined."""
+        return SUBSISTENCE
+
     def utility(self, state: FishWarState, outcome: Outcome, money: Array) -> Array:
         """The logarithm of what is consumed: the catch after all payments."""
-        return np.log(np.maximum(money, 1e-12))
+        return np.log(np.maximum(money, SUBSISTENCE))
 
     def harm(self, state: FishWarState, play: Play, outcome: Outcome, following: FishWarState) -> Array:
         """Utility the others lose because a country caught more than the smallest share, `(B, N)`.
@@ -145,7 +151,7 @@ class FishWar(Dilemma):
         weight = alpha / (1.0 - alpha) if alpha < 1.0 else math.inf
         fall = min(weight, 2.0 * self.time_limit) * math.log(1.0 - self.cap)
         # Below, the catch of the smallest share would meet the floor of the utility.
-        floor = math.log(1e-12 / self.min_share)
+        floor = math.log(SUBSISTENCE / self.min_share)
         return np.linspace(max(min(fall, start - 1.0), floor), 0.0, points)
 
     def value(self, shares: Array, plays: int | None = None) -> Array:
