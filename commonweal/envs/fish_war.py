@@ -208,6 +208,7 @@ class FishWar(Dilemma):
         """
         one_state(self)
         planner = self._yardstick(self._planned(), self.planner_share())
+        planner = replace(planner, slack=max(self._most() - planner.welfare, 0.0))
         share = self._nearest(self.markov_perfect_share())
         selfish = self._yardstick(np.full(self.num_agents, share), self.markov_perfect_share())
         gain = float(self.deviation_gain(np.full(self.num_agents, selfish.detail["share"])).max())
@@ -225,6 +226,20 @@ class FishWar(Dilemma):
         ]
         values = [planner.welfare, selfish.welfare, *(float(value) for value in extremes)]
         return References(selfish, planner, max(values) - min(values), facts=self.facts())
+
+    def _most(self) -> float:
+        """W of the best shares of a year, whoever catches them, if all catch is shared and the end is known.
+
+        The value of k years is `a_k ln x + b_k`, and the best total share `N / (N + alpha beta a_{k-1})`.
+        """
+        n, saved = self.num_agents, float(np.asarray(self.elasticity)) * self.discount
+        slope = constant = 0.0
+        for _ in range(self.time_limit):
+            later = saved * slope
+            share = min(max(n / (n + later), n * self.min_share), self.cap)
+            constant = n * math.log(share / n) + later * math.log1p(-share) + self.discount * constant
+            slope = n + later
+        return slope * math.log(float(np.asarray(self.initial_stock))) + constant
 
     def _nearest(self, theory: float) -> float:
         """The possible share nearest to `theory`."""

@@ -198,7 +198,7 @@ class Labour(Dilemma):
         planner = stick(best, shared, "first best with equal consumption", math.nan, "numerical")
         if self.subsistence is not None:  # who has less lives on it all the same
             trace = self.weight * self.num_agents * self.subsistence
-            planner = replace(planner, error=trace * float(shared[0, 0]) ** -self.risk_aversion)
+            planner = replace(planner, slack=trace * float(shared[0, 0]) ** -self.risk_aversion)
         idle = self.weight * float(self.consumption_utility(np.zeros(1))[0]) * self.num_agents
         corrective, others, facts = self._taxed()
         return References(selfish, planner, planner.welfare - idle, corrective, others, facts)
