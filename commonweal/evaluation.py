@@ -20,9 +20,9 @@ class Evaluation:
     """One episode in each of `B` worlds.
 
     Attributes:
-        welfare: discounted W, `(B,)`: the citizens' utilities plus the weighted treasury flow.
+        welfare: discounted W, `(B,)`, as `Transition.welfare` has it.
         returns: discounted utility of each citizen, `(B, N)`.
-        enforcement_cost: discounted money burnt by institutions, `(B,)`.
+        enforcement_cost: discounted real costs of institutions, `(B,)`: money burnt, officials' time.
         shortfall: money due but not paid, `(B,)`.
         length: plays until the end, `(B,)`.
         series: by name, `(T, B)`, a row a play: what the citizens see of the world before it (stock), and
@@ -64,7 +64,7 @@ def evaluate(
         result.returns += scale[:, None] * np.concatenate(
             [step.reward[name] for name, group in society.groups.items() if group.citizens], axis=1
         )
-        result.enforcement_cost += scale * step.ledger.burnt
+        result.enforcement_cost += scale * step.ledger.cost
         result.shortfall += alive * step.ledger.shortfall.sum(axis=1)
         for entry in step.ledger.entries:
             key = (entry.institution, entry.purpose, entry.payer, entry.payee)

@@ -2,6 +2,9 @@
 
 Accounts: the agents (citizens first, then officials), the treasury, and what is burnt (destroyed:
 administration, the cost of punishing). The sum over all accounts is zero at every step.
+
+Real costs are what is burnt and the time of officials: what they would have earned elsewhere, which a wage
+makes up for. Everything else moves money from one to another.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ class Ledger:
         net: received minus paid, `(B, A)`.
         treasury: net flow into the treasury, `(B,)`.
         burnt: destroyed, `(B,)`.
+        time: worth of the officials' time, `(B,)`.
         shortfall: what was due but could not be paid, `(B, A)`.
         entries: all postings in order.
     """
@@ -55,6 +59,7 @@ class Ledger:
         self.net = np.zeros((num_worlds, num_agents))
         self.treasury = np.zeros(num_worlds)
         self.burnt = np.zeros(num_worlds)
+        self.time = np.zeros(num_worlds)
         self.shortfall = np.zeros((num_worlds, num_agents))
         self.entries: list[Entry] = []
         self.institution = ""
@@ -121,12 +126,23 @@ class Ledger:
         self._enter(purpose, "treasury", "agents", paid)
         return paid
 
+    def employ(self, wage: Array, purpose: str = "wage") -> None:
+        """The treasury pays officials `wage (B, A - N)`, which is what their time is worth elsewhere."""
+        n = self.num_citizens
+        paid = self.grant(np.concatenate([np.zeros((len(wage), n)), wage], axis=1), purpose)
+        self.time += paid.sum(axis=1)
+
     def spend(self, amount: Array, purpose: str = "") -> None:
         """The treasury burns `amount (B,)`: the cost of monitoring and administration."""
         paid = amount if self.active is None else amount * self.active
         self.treasury -= paid
         self.burnt += paid
         self._enter(purpose, "treasury", "burnt", paid[:, None])
+
+    @property
+    def cost(self) -> Array:
+        """What institutions use up, `(B,)`: burnt money and the officials' time."""
+        return self.burnt + self.time
 
     def imbalance(self) -> float:
         """Largest absolute sum over all accounts; zero up to rounding."""
@@ -153,3 +169,13 @@ class Ledger:
     def _enter(self, purpose: str, payer: str, payee: str, amount: Array) -> None:
         require(not self.closed, "a payment after the hooks", purpose, "one in deliberate to settle")
         self.entries.append(Entry(self.institution, purpose, payer, payee, amount))
+
+
+def shares(public: Array, spare: Array) -> Array:
+    """What each citizen has of `public (B,)` money, `(B, N)`: an equal part of it, or of a deficit as much
+    in proportion as it can spare, `spare (B, N)`.
+    """
+    spare = np.maximum(spare, 0.0)
+    able = spare.sum(axis=1)
+    levy = np.minimum(np.divide(-public, able, out=np.zeros_like(able), where=able > 0.0), 1.0)
+    return np.where((public > 0.0)[:, None], public[:, None] / spare.shape[1], -levy[:, None] * spare)

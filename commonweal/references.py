@@ -44,6 +44,9 @@ class Yardstick:
         selection: how it was chosen among several equilibria.
         rule: the behaviour itself, for scripted agents; None where it is not a rule of one column.
         detail: other numbers worth showing (steady stock, effort, tax rate).
+        slack: how far W could rise above a planner's `welfare` beyond `error`, for all who play and pay as
+            they like: by knowing the time limit of a game that the planner plans without end, by payments
+            that even out what levels leave uneven, or by living on a trace of money that nobody earned.
     """
 
     welfare: float
@@ -53,6 +56,7 @@ class Yardstick:
     selection: str = ""
     rule: Rule | None = field(default=None, repr=False)
     detail: Mapping[str, float] = field(default_factory=dict)
+    slack: float = 0.0
 
     def __post_init__(self) -> None:
         require(self.kind in KINDS, "kind of a yardstick", self.kind, ", ".join(KINDS))
@@ -88,6 +92,11 @@ class References:
     def gap_error(self) -> float:
         """Bound on the error of `gap`."""
         return self.planner.error + self.selfish.error
+
+    @property
+    def bound(self) -> float:
+        """No play under any institution brings more W, in expectation."""
+        return self.planner.welfare + self.planner.error + self.planner.slack
 
     @property
     def scale(self) -> float:

@@ -18,7 +18,7 @@ from commonweal.constitution import Constitution
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.errors import CorruptCheckpoint, InvalidAction, UnknownName, require
 from commonweal.institutions.base import Charter, Institution, Turn
-from commonweal.ledger import Ledger
+from commonweal.ledger import Ledger, shares
 from commonweal.random import Streams, world_seeds
 from commonweal.stages import Agenda
 from commonweal.state import check_arrays, from_arrays, put, select, to_arrays
@@ -48,8 +48,8 @@ class Transition:
         conduct: what was observably done, by name.
         money: what the dilemma paid, `(B, N)`.
         ledger: the payments of the step.
-        welfare: sum of the citizens' utilities, the weighted treasury flow and the surplus of those
-            outside, `(B,)`.
+        welfare: W of the step, `(B,)`: the citizens' utilities, with the weighted treasury flow and what
+            officials gain beyond their time, and the surplus of those outside.
     """
 
     observation: dict[str, NDArray[np.float32]]
@@ -75,8 +75,9 @@ class Transition:
 class _Memory:
     """Everything that changes from step to step and belongs to a world.
 
-    `steps` and `plays` count those of the episode. `purse (B, N)` is what each citizen has got in the
-    round so far, from the dilemma and in payments: what its utility is of.
+    `steps` and `plays` count those of the episode. Where utility is not linear in money, `purse (B, N)` is
+    what each citizen has got in the round so far, from the dilemma and in payments, and `public (B,)` what
+    treasury and officials have.
     """
 
     stage: NDArray[np.int64]
@@ -85,6 +86,7 @@ class _Memory:
     ending: Bool
     wealth: Array
     purse: Array
+    public: Array
     treasury: Array
     episode: NDArray[np.int64]
 
@@ -102,7 +104,8 @@ class Society:
         credit: how far an agent's wealth may fall below zero through payments; what exceeds it is
             a shortfall. Infinite by default, so that incentives are those of the theory.
         endowment: wealth at the start of an episode.
-        treasury_weight: weight of a unit of money in the treasury in W.
+        treasury_weight: weight in W of a unit of money that the treasury takes in, from 0 to 1: above, W
+            would have no bound. What it pays out beyond that counts in full.
         autoreset: start the next episode within the step that ends one.
     """
 
@@ -144,6 +147,7 @@ class Society:
         self.credit = float(credit)
         self.endowment = fit("endowment", endowment, float)
         self.treasury_weight = fit("treasury_weight", treasury_weight, float)
+        require(0.0 <= self.treasury_weight <= 1.0, "treasury_weight", treasury_weight, "0 to 1")
         self.autoreset = fit("autoreset", autoreset, bool)
         require(autoreset or num_worlds == 1, "num_worlds without autoreset", num_worlds, "1")
         self.constitution = Constitution(dilemma, self.institutions, num_worlds)
@@ -183,6 +187,7 @@ class Society:
                 ending=np.zeros(worlds, bool),
                 wealth=np.full((worlds, self.charter.num_agents), self.endowment),
                 purse=np.zeros((worlds, citizens)),
+                public=np.zeros(worlds),
                 treasury=np.zeros(worlds),
                 episode=np.zeros(worlds, np.int64),
             )
@@ -244,6 +249,7 @@ class Society:
             ending=np.zeros(len(index), bool),
             wealth=np.full((len(index), memory.wealth.shape[1]), self.endowment),
             purse=np.zeros((len(index), memory.purse.shape[1])),
+            public=np.zeros(len(index)),
             treasury=np.zeros(len(index)),
             episode=memory.episode[index] + 1,
         )
@@ -273,11 +279,11 @@ class Society:
     def _hold(self, owned: dict[str, dict[str, Array]]) -> tuple[Turn, Outcome, Bool]:
         """Run the stages that worlds are in; also returns which worlds have played."""
         memory = self.memory
-        funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
         worlds, n = self.num_worlds, self.charter.num_citizens
-        absent = self._absent
-        ledger = Ledger(worlds, self.charter.num_agents, n, funds, None if absent is None else ~absent)
-        present = np.ones((worlds, n), bool) if absent is None else ~absent
+        present = None if self._absent is None else ~self._absent
+        ledger = Ledger(worlds, self.charter.num_agents, n, self._funds(), present)
+        if present is None:
+            present = np.ones((worlds, n), bool)
         outcome = Outcome(np.zeros((worlds, n)), {})
         conduct: dict[str, Array] = {}
         played = np.zeros(worlds, bool)
@@ -296,6 +302,15 @@ class Society:
             for inst in self._hooks["settle"]:
                 self._keep(inst, self._call("settle", inst, turn, owned, where), where)
         return turn, outcome, played
+
+    def _funds(self) -> Array | None:
+        """What each agent can pay with before the play, `(B, A)`; None: without bound."""
+        memory, n, floor = self.memory, self.charter.num_citizens, self.dilemma.subsistence
+        funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
+        if floor is not None:
+            funds = np.full_like(memory.wealth, np.inf) if funds is None else funds
+            funds[:, :n] = np.minimum(funds[:, :n], memory.purse - floor)
+        return funds
 
     def _over(self) -> bool:
         return bool((self.memory.stage < 0).any())
@@ -371,29 +386,51 @@ class Society:
                 here = where.reshape((-1,) + (1,) * (value.ndim - 1))
                 conduct[name] = np.where(here, value, 0.0 if before is None else before)
 
-    def _utility(self, outcome: Outcome, net: Array, played: Bool) -> Array:
-        """What the citizens feel of the step `(B, N)`, with payments of `net (B, N)`.
+    def _felt(self, outcome: Outcome, had: Array, has: Array, played: Bool) -> Array:
+        """What the citizens feel of a step, `(B, N)`, in which the round's money went from `had` to `has`.
 
         Utility is of all that a round brings. Where it is money plus something, a payment is felt when it
         is made. Where it is not, what is paid before a play is felt with the play, and what is paid after it
         in the stage in which it is paid, as the difference that it makes.
         """
-        if not self.agenda.staged:
-            return self.dilemma.utility(self.state, outcome, outcome.money + net)
-        if self.dilemma.quasilinear:
-            felt = self.dilemma.utility(self.state, outcome, outcome.money + net)
-            return np.where(played[:, None], felt, net)
-        had = self.memory.purse
-        self.memory.purse = has = had + outcome.money + net
         felt = self.dilemma.utility(self.state, outcome, has)
+        if not self.agenda.staged:
+            return felt
+        if self.dilemma.quasilinear:
+            return np.where(played[:, None], felt, has - had)
         after = (self.memory.stage > self.agenda.play)[:, None]
         change = felt - self.dilemma.utility(self.state, outcome, had) if after.any() else 0.0
         return np.where(played[:, None], felt, np.where(after, change, 0.0))
 
+    def _welfare(
+        self, utility: Array, outcome: Outcome, ledger: Ledger, had: Array, has: Array, played: Bool
+    ) -> Array:
+        """W of the step, `(B,)`.
+
+        What reaches the treasury and the officials is the citizens' in the end. Where utility is not
+        linear in money it must be felt as money, or W would rise by taking it from the rich.
+        """
+        memory, floor = self.memory, self.dilemma.subsistence
+        public = np.minimum(ledger.treasury, self.treasury_weight * ledger.treasury)
+        if self.charter.officials:
+            public = public + ledger.net[:, self.charter.num_citizens :].sum(axis=1) - ledger.time
+        total = utility.sum(axis=1)
+        if floor is None:
+            total = total + public
+        elif public.any() or memory.public.any():
+            before, memory.public = memory.public, memory.public + public
+            had = had + shares(before, had - floor)
+            has = has + shares(memory.public, has - floor)
+            total = self._felt(outcome, had, has, played).sum(axis=1)
+        return total if outcome.outside is None else total + outcome.outside
+
     def _conclude(self, turn: Turn, outcome: Outcome, played: Bool) -> Transition:
         """Utility, wealth, limits, autoreset and the next observation."""
         memory, n, ledger = self.memory, self.charter.num_citizens, turn.ledger
-        utility = self._utility(outcome, ledger.net[:, :n], played)
+        had, has = memory.purse, outcome.money + ledger.net[:, :n]
+        if self.agenda.staged and not self.dilemma.quasilinear:
+            memory.purse = has = had + has
+        utility = self._felt(outcome, had, has, played)
         reward = {
             name: utility[:, group.agents] if group.citizens else ledger.net[:, group.agents]
             for name, group in self.groups.items()
@@ -405,9 +442,7 @@ class Society:
         memory.wealth = memory.wealth + ledger.net
         memory.wealth[:, :n] += outcome.money
         memory.treasury = memory.treasury + ledger.treasury
-        welfare = utility.sum(axis=1) + self.treasury_weight * ledger.treasury
-        if outcome.outside is not None:
-            welfare = welfare + outcome.outside
+        welfare = self._welfare(utility, outcome, ledger, had, has, played)
         terminated, truncated = self._advance(outcome, played)
         discount = np.where(played, self.charter.discount, 1.0)
         done = terminated | truncated
@@ -435,8 +470,9 @@ class Society:
         if outcome.terminated is not None:
             memory.ending = memory.ending | (outcome.terminated & played)
         memory.stage, over = self.agenda.next(memory.stage, memory.plays)
-        if self.agenda.staged and over.any():
+        if not self.dilemma.quasilinear:
             memory.purse = np.where(over[:, None], 0.0, memory.purse)
+            memory.public = np.where(over, 0.0, memory.public)
         limit = np.zeros(self.num_worlds, bool)
         if self.time_limit is not None:
             limit = over & (memory.plays >= self.time_limit)

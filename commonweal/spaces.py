@@ -78,8 +78,9 @@ class Real:
         require(few, "Real.levels", self.levels, f"None or 2 to {MOST_LEVELS}")
         if self.levels and self.low < 0.0 < self.high:  # there must be a way not to act
             nearest = self.low + self.step * round(-self.low / self.step)
+            allowed = f"levels of {self.low:g} to {self.high:g}, one of them 0"
             zero = abs(nearest) <= 1e-9 * (self.high - self.low)
-            require(zero, "Real.levels", self.levels, f"levels of {self.low:g} to {self.high:g}, one of them 0")
+            require(zero, "Real.levels", self.levels, allowed)
 
     @property
     def size(self) -> int:

@@ -93,19 +93,21 @@ def test_votes_change_nothing_in_a_fish_war_without_a_tax():
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fee(Institution):
-    """Everybody pays its fee in the given stage, to the others or to nobody."""
+    """Whoever will pays a fee, or is given one where it is negative, in a stage."""
 
     id: ClassVar[str] = "fee"
 
     stage: str = "deliberate"
     fee: float = 0.1
-    to: str = "burnt"
 
     def actions(self, charter):
         return [Action("pay", Choice(("no", "yes")), stage=self.stage)]
 
     def _pay(self, turn):
-        turn.ledger.collect(self.fee * turn.actions["pay"], self.to, "fee")
+        if self.fee > 0:
+            turn.ledger.collect(self.fee * turn.actions["pay"], "burnt", "fee")
+        else:
+            turn.ledger.grant(-self.fee * turn.actions["pay"], "gift")
 
     def deliberate(self, state, turn):
         self._pay(turn)
@@ -146,11 +148,12 @@ def round_of(dilemma, fee, who):
     return total, welfare, step
 
 
+@pytest.mark.parametrize("amount", [0.01, -0.01])
 @pytest.mark.parametrize("stage", ["deliberate", "respond"])
 @pytest.mark.parametrize("name", ["fish_war-v0", "labour-v0", "forest-v0", "public_goods-v0"])
-def test_a_payment_outside_the_play_is_felt_once(name, stage):
+def test_a_payment_outside_the_play_is_felt_once(name, stage, amount):
     dilemma = make(name)
-    fee, who = Fee(stage=stage, fee=0.01), np.array([1.0] + [0.0] * (dilemma.num_agents - 1))
+    fee, who = Fee(stage=stage, fee=amount), np.array([1.0] + [0.0] * (dilemma.num_agents - 1))
     free, free_welfare, played = round_of(dilemma, fee, 0.0)
     paid, paid_welfare, _ = round_of(dilemma, fee, who)
     # As if it were paid with the play itself.
@@ -158,10 +161,15 @@ def test_a_payment_outside_the_play_is_felt_once(name, stage):
     play = {"citizens": paying(Society(dilemma, [fee]), who)["citizens"][..., : len(dilemma.actions())]}
     step = alone.step(play)
     utility = dilemma.utility(alone.state, None, step.money)
-    less = dilemma.utility(alone.state, None, step.money - 0.01 * who)
+    if dilemma.subsistence is not None and stage == "deliberate":
+        amount = min(amount, 0.0)  # nothing is there yet from which to pay
+    less = dilemma.utility(alone.state, None, step.money - amount * who)
     assert free == pytest.approx(utility[0])
     assert paid == pytest.approx(less[0])
-    assert paid_welfare - free_welfare == pytest.approx((less - utility).sum())
+    if amount > 0.0:  # a gift of the treasury costs the citizens as much in W
+        assert paid_welfare - free_welfare == pytest.approx((less - utility).sum())
+    else:
+        assert paid_welfare <= free_welfare + 1e-3
     assert played.played.all() == (stage == "deliberate")
 
 

@@ -73,6 +73,16 @@ class Dilemma(Parameters):
         return place_of(group, self.groups)
 
     @property
+    def subsistence(self) -> float | None:
+        """Least money of a play that payments leave an agent, where utility is not linear in money.
+
+        Near it utility falls steeply, or without bound, so nobody pays beyond it; and money that reaches
+        the treasury or an official counts in W as if it were given back to the citizens, inside their
+        utilities. None: a unit of money counts one for one, whoever has it, and nothing bounds payments.
+        """
+        return None
+
+    @property
     def time_limit(self) -> int | None:
         """Plays after which a society truncates by default; None: the model ends by itself."""
         return None

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -264,7 +264,21 @@ class Employment(RepeatedGame):
         """Subgame-perfect contracts and the first best; see `envs.contract_yardsticks`."""
         from commonweal.envs.contract_yardsticks import references  # it reads this class
 
-        return references(self)
+        found = references(self)
+        slack = max(self._most() - found.planner.welfare, 0.0)
+        return replace(found, planner=replace(found.planner, slack=slack))
+
+    def _most(self) -> float:
+        """W where effort is efficient and payments hold every worker to its outside option."""
+        from commonweal.envs.contracting import answer
+
+        benefit, workers = np.array(self.benefit), self.agents_of("workers")
+        seen = replace(self, noise=(0.0,) * len(benefit))
+        c, o = (np.broadcast_to(of(v, workers), (1, self.num_workers))[0]
+                for v in (self.effort_cost, self.outside_option))  # fmt: skip
+        effort = answer(seen, np.tile(benefit, (self.num_workers, 1)), c)
+        best = np.maximum(effort @ benefit - self.cost(effort[None])[0], o)
+        return float(o.sum() + (self.weight - 1.0) * best.sum())
 
     @classmethod
     def theory(cls) -> Iterable[Check]:

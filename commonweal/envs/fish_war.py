@@ -33,6 +33,7 @@ from commonweal.references import References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
+SUBSISTENCE = 1e-12  # fish of a year
 
 
 @dataclass
@@ -116,9 +117,14 @@ class FishWar(Dilemma):
         share = np.clip(play["share"], low / state.stock, high / state.stock)
         return {**play, "share": np.clip(share, self.min_share, self.cap / self.num_agents)}
 
+    @property
+    def subsistence(self) -> float:
+        """A trace of fish: the logarithm of nothing is not defined."""
+        return SUBSISTENCE
+
     def utility(self, state: FishWarState, outcome: Outcome, money: Array) -> Array:
         """The logarithm of what is consumed: the catch after all payments."""
-        return np.log(np.maximum(money, 1e-12))
+        return np.log(np.maximum(money, SUBSISTENCE))
 
     def harm(self, state: FishWarState, play: Play, outcome: Outcome, following: FishWarState) -> Array:
         """Utility the others lose because a country caught more than the smallest share, `(B, N)`.
@@ -146,7 +152,7 @@ class FishWar(Dilemma):
         weight = alpha / (1.0 - alpha) if alpha < 1.0 else math.inf
         fall = min(weight, 2.0 * self.time_limit) * math.log(1.0 - self.cap)
         # Below, the catch of the smallest share would meet the floor of the utility.
-        floor = math.log(1e-12 / self.min_share)
+        floor = math.log(SUBSISTENCE / self.min_share)
         return np.linspace(max(min(fall, start - 1.0), floor), 0.0, points)
 
     def value(self, shares: Array, plays: int | None = None) -> Array:
@@ -203,6 +209,7 @@ class FishWar(Dilemma):
         """
         one_state(self)
         planner = self._yardstick(self._planned(), self.planner_share())
+        planner = replace(planner, slack=max(self._most() - planner.welfare, 0.0))
         share = self._nearest(self.markov_perfect_share())
         selfish = self._yardstick(np.full(self.num_agents, share), self.markov_perfect_share())
         gain = float(self.deviation_gain(np.full(self.num_agents, selfish.detail["share"])).max())
@@ -220,6 +227,20 @@ class FishWar(Dilemma):
         ]
         values = [planner.welfare, selfish.welfare, *(float(value) for value in extremes)]
         return References(selfish, planner, max(values) - min(values), facts=self.facts())
+
+    def _most(self) -> float:
+        """W of the best shares of a year, whoever catches them, if all catch is shared and the end is known.
+
+        The value of k years is `a_k ln x + b_k`, and the best total share `N / (N + alpha beta a_{k-1})`.
+        """
+        n, saved = self.num_agents, float(np.asarray(self.elasticity)) * self.discount
+        slope = constant = 0.0
+        for _ in range(self.time_limit):
+            later = saved * slope
+            share = min(max(n / (n + later), n * self.min_share), self.cap)
+            constant = n * math.log(share / n) + later * math.log1p(-share) + self.discount * constant
+            slope = n + later
+        return slope * math.log(float(np.asarray(self.initial_stock))) + constant
 
     def _nearest(self, theory: float) -> float:
         """The possible share nearest to `theory`."""

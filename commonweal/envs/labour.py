@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,6 +45,7 @@ from commonweal.references import Check, Kind, References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
 
 Array = NDArray[np.float64]
+SUBSISTENCE = 1e-6  # money of a period
 
 
 @dataclass
@@ -150,9 +151,15 @@ class Labour(Dilemma):
         """Utility of what is left, less the cost of labour."""
         return self.consumption_utility(money) - self.labour_cost(state.labour)
 
+    @property
+    def subsistence(self) -> float | None:
+        """A trace: where the curve of utility starts, or falls without bound. None where it is a line."""
+        return SUBSISTENCE if self.risk_aversion > 0.0 else None
+
     def consumption_utility(self, money: Array) -> Array:
-        """Isoelastic utility; money below 1e-6 counts as 1e-6."""
-        money = np.maximum(money, 1e-6)
+        """Isoelastic utility; what is below `subsistence` counts as that."""
+        if self.subsistence is not None:
+            money = np.maximum(money, self.subsistence)
         if self.risk_aversion == 1.0:
             return np.log(money)
         power = 1.0 - self.risk_aversion
@@ -189,6 +196,9 @@ class Labour(Dilemma):
         best = self._commanded(skill, k)
         shared = np.full_like(best, (skill * best).mean())
         planner = stick(best, shared, "first best with equal consumption", math.nan, "numerical")
+        if self.subsistence is not None:  # who has less lives on it all the same
+            trace = self.weight * self.num_agents * self.subsistence
+            planner = replace(planner, slack=trace * float(shared[0, 0]) ** -self.risk_aversion)
         idle = self.weight * float(self.consumption_utility(np.zeros(1))[0]) * self.num_agents
         corrective, others, facts = self._taxed()
         return References(selfish, planner, planner.welfare - idle, corrective, others, facts)

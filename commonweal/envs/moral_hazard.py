@@ -313,6 +313,9 @@ class MoralHazard(RepeatedGame):
         )  # fmt: skip
         low = min(selfish.welfare, self.weight * idle)
         facts = {f"surplus of effort {a + 1}": float(g) for a, g in enumerate(gain)}
+        # Payments of institutions could hold every worker to o, whatever wages are levels.
+        most = idle + later * sum(max(float(gain.max()), o) for _, o in rows)
+        planner = replace(planner, slack=max(most - planner.welfare, 0.0))
         return References(selfish, planner, planner.welfare - low, facts=facts)
 
     def _fixed(self, wage: float) -> float:

@@ -187,7 +187,7 @@ def references(parameters: str) -> References:
     planned = _by_age(forest, problem, game, game.cells.welfare, "maximum of the sum")
     if n == 1:
         why = "each owner's own best, whatever the others do"
-        found = [_by_age(forest, problem, game, game.cells.reward, why)]
+        found = [replace(_by_age(forest, problem, game, game.cells.reward, why), slack=0.0)]
     else:
         found = equilibrium_yardsticks(problem, planned.welfare)
     selfish, *more = [_whole(forest, game, yardstick) for yardstick in found]
@@ -209,11 +209,15 @@ def references(parameters: str) -> References:
 
 def _by_age(forest: Forest, problem: Problem, game: Game, objective: Array, selection: str) -> Yardstick:
     """The maximum of a flow `(G, 2, P)`, the game's welfare or one logger's reward, as a rule of age."""
-    works = planner(replace(game, cells=replace(game.cells, welfare=objective))).total > 0
+    best = planner(replace(game, cells=replace(game.cells, welfare=objective)))
+    works = best.total > 0
     strategy = np.eye(2)[works.astype(np.intp)]
     value = welfare(game, strategy, problem.plays, problem.start)
     epsilon = game.at(deviation_gain(game, strategy)[1], problem.start)
-    return Yardstick(value, "dynamic programming", 0.0, epsilon, selection, ByAge(forest, works))
+    slack = max(game.at(best.value, problem.start) - value, 0.0)  # of the last stand; no stand is worth less
+    return Yardstick(
+        value, "dynamic programming", 0.0, epsilon, selection, ByAge(forest, works), slack=slack
+    )  # fmt: skip
 
 
 def _whole(forest: Forest, game: Game, yardstick: Yardstick) -> Yardstick:
@@ -224,7 +228,8 @@ def _whole(forest: Forest, game: Game, yardstick: Yardstick) -> Yardstick:
     felled = np.append(np.flatnonzero(law[1:] >= 0.5) + 2, len(game.grid))[0]  # a year older than seen
     age = game.grid[felled] if felled < len(game.grid) else math.inf
     detail = {**yardstick.detail, "felling age": float(age), "chance of planting": float(law[0])}
-    return replace(yardstick, welfare=count * yardstick.welfare, error=count * yardstick.error, detail=detail)
+    scaled = {name: count * getattr(yardstick, name) for name in ("welfare", "error", "slack")}
+    return replace(yardstick, detail=detail, **scaled)
 
 
 def _forest(parameters: str) -> Forest:

@@ -356,7 +356,10 @@ def plan_yardstick(problem: Problem) -> Yardstick:
         values = [_over(problem, rules[-1].grid, link) for link in chains]
         measured = [_over(problem, on[0], _planned_chain(problem, rules[-1], *on)) for on in refinements]
         error = max(spread(endless), spread(values)) + spread(measured)
-    return Yardstick(values[-1], "dynamic programming", error, rule=rules[-1])
+    # Any play over the plays that count, with the best plan after it, brings no more than that plan.
+    left = problem.discount**problem.plays * min(float(plans[-1].value.min()), 0.0)
+    slack = max(promised[-1] - left - values[-1], 0.0)
+    return Yardstick(values[-1], "dynamic programming", error, rule=rules[-1], slack=slack)
 
 
 def _over(problem: Problem, grid: Array, link: Chain) -> float:

@@ -98,7 +98,8 @@ class Institution(Parameters):
         id: registry name.
         governable: parameters that `govern` may write, with their lawful range. Each is a field
             of the state of shape `(B, 1)` (or `(B, k)`) and of the same name.
-        properties: what the test battery verifies: `"costless"` (nothing is burnt),
+        properties: what the test battery verifies: `"costless"` (nothing is burnt and no
+            official paid),
             `"budget_balanced"` (the treasury never pays more than it gets), `"no_payments"`,
             `"voluntary"` (null acts leave everything as it would be without it).
         companions: institutions that must stand before it in the smallest stack, as plain JSON.

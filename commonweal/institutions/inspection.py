@@ -36,17 +36,19 @@ class Inspection(Institution):
     Whoever is found out and has offered a bribe that the inspector accepts pays the bribe to it;
     everybody else found out pays `penalty` times what was evaded to the treasury.
 
+    The wage is a cost: it makes up for what the inspector's time would bring elsewhere. A bribe is none:
+    it moves money from a citizen to the inspector, whose gain counts in W like everybody's.
+
     Attributes:
         evaded: conduct that says how much tax was evaded (of a concealable tax in the same stack).
         coverage: probability that a citizen is inspected in a play.
         penalty: fine per unit of tax evaded.
-        wage: paid to the inspector by the treasury in each play.
+        wage: paid to the inspector by the treasury in each play; what its time is worth elsewhere.
         max_bribe: largest bribe that can be offered.
         name: address in the society, and name of the official's group.
     """
 
     id: ClassVar[str] = "inspection"
-    properties: ClassVar[frozenset[str]] = frozenset({"costless"})
     companions: ClassVar[tuple[Mapping[str, Any], ...]] = ({"id": "taxation", "concealable": True},)
 
     evaded: str = "tax_evaded"
@@ -111,9 +113,9 @@ class Inspection(Institution):
         payments[:, :n, inspector] = np.where(bribed, offer, 0.0)
         paid = turn.ledger.transfer(payments, "bribe")[:, :n, inspector]
         turn.ledger.collect(np.where(found & ~bribed, self.penalty * evaded, 0.0), "treasury", "fine")
-        wages = np.zeros((worlds, agents))
-        wages[:, inspector : inspector + 1] = self.wage
-        turn.ledger.grant(wages, "wage")
+        wages = np.zeros((worlds, agents - n))
+        wages[:, inspector - n : inspector - n + 1] = self.wage
+        turn.ledger.employ(wages)
         turn.conduct[f"{self.name}_bribe"] = paid
         return InspectionState(paid.copy())
 
