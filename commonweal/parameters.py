@@ -16,7 +16,7 @@ from commonweal.typed import LARGEST, Marker, Unfit, fit, fit_to, marker_of
 
 @dataclass(frozen=True)
 class Values(Marker):
-    """A number, or several: a tuple or `(1, N)` array of one per agent, a `(B,)` or `(B, 1)` of one per world.
+    """A number, or several: a tuple or `(1, N)` array, one per agent; a `(B,)` or `(B, 1)`, one per world.
 
     Inside a dilemma or an institution it is a float or a read-only 2-D array, so that formulas read the
     same in each case.

@@ -98,7 +98,8 @@ class Appropriation(RepeatedGame):
     def harm(self, state: RoundState, play: Play, outcome: Outcome, following: RoundState) -> Array:
         """Each token lowers the average return of the others' tokens by b."""
         tokens = outcome.conduct["extraction"]
-        return self.yield_curvature * tokens * (tokens.sum(axis=1, keepdims=True) - tokens)
+        lost = self.yield_curvature * tokens  # by each, of a token of another
+        return tokens * (lost.sum(axis=1, keepdims=True) - lost)
 
     def references(self) -> References:
         """Finite repetition of a game with one symmetric equilibrium: it is played in every round.

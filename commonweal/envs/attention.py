@@ -89,12 +89,12 @@ class Attention(OneStock):
     }
 
     num_agents: int = 4
-    attention: Parameter = 100.0
+    attention: WorldParameter = 100.0
     price: Parameter = 1.0
     fame: Parameter = 2.0
     cost: Parameter = 1.0
-    dullness: Parameter = 0.5
-    reader_harm: Parameter = 0.01
+    dullness: WorldParameter = 0.5
+    reader_harm: WorldParameter = 0.01
     recovery: WorldParameter = 0.2
     wear: WorldParameter = 0.015
     max_provocation: float = 10.0

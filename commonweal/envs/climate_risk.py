@@ -44,7 +44,7 @@ from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.envs.pledges import TOLERANCE, OnPath, Pledges
 from commonweal.envs.provision import ROUNDING
 from commonweal.errors import NotExact
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
@@ -88,7 +88,7 @@ class ClimateRisk(Dilemma):
 
     num_agents: int = 6
     endowment: Parameter = 40.0
-    target: Parameter = 120.0
+    target: WorldParameter = 120.0
     risk: Parameter = 0.9
     most: float = 4.0
     levels: int | None = 3

@@ -98,8 +98,8 @@ class Fishery(OneStock):
     cost: Parameter = 0.2
     max_effort: float = 10.0
     effort_levels: int | None = 11
-    noise: Parameter = 0.0
-    collapse: Parameter = 0.0
+    noise: WorldParameter = 0.0
+    collapse: WorldParameter = 0.0
     initial_stock: WorldParameter = 1.0
     discount: float = 0.95
 

@@ -98,8 +98,8 @@ class Forest(Dilemma):
 
     num_agents: int = 5
     num_stands: int = 1
-    log_yield: Parameter = 10.0
-    slowness: Parameter = 50.0
+    log_yield: WorldParameter = 10.0
+    slowness: WorldParameter = 50.0
     price: Parameter = 1.0
     planting_cost: Parameter = 100.0
     interest: float = 0.03
@@ -107,8 +107,8 @@ class Forest(Dilemma):
     oldest: float = 120.0
     initial_age: WorldParameter = 20.0
     amenity: Parameter = 0.0
-    ignition: Parameter = 0.0
-    spread: Parameter = 0.5
+    ignition: WorldParameter = 0.0
+    spread: WorldParameter = 0.5
     levels: int | None = 2
 
     def validate(self) -> None:

@@ -45,7 +45,7 @@ from scipy.stats import hypergeom
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Yardstick
 from commonweal.spaces import Action, Conduct, Real, Signal
@@ -115,7 +115,7 @@ class MultiUnitAuction(RepeatedGame):
     demand: int = 2
     units: int = 2
     pricing: Literal["uniform", "vcg", "discriminatory"] = "uniform"
-    highest_value: Parameter = 1.0
+    highest_value: AgentParameter = 1.0
     bid_levels: int | None = None
 
     def validate(self) -> None:

@@ -46,7 +46,7 @@ from commonweal.envs.base import Outcome, Play
 from commonweal.envs.provision import TECHNOLOGIES, Group, Technology, Volunteer
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Real
@@ -101,12 +101,12 @@ class PublicGoods(RepeatedGame):
 
     num_agents: int = 4
     technology: Literal["linear", "threshold", "best-shot", "weakest-link", "club"] = "linear"
-    endowment: Parameter = 20.0
+    endowment: AgentParameter = 20.0
     marginal_return: Parameter = 0.4
-    threshold: Parameter = 40.0
-    refund: Parameter = 0.0
-    fee: Parameter = 10.0
-    crowding: Parameter = 0.0
+    threshold: WorldParameter = 40.0
+    refund: WorldParameter = 0.0
+    fee: WorldParameter = 10.0
+    crowding: WorldParameter = 0.0
     levels: int | None = 21
 
     def validate(self) -> None:

@@ -125,10 +125,11 @@ class Screening(RepeatedGame):
     def signals(self) -> list[Signal]:
         """Buyers see their taste and the open menu, sellers their cost."""
         most = [self.max_quantity, self.max_price] * 2
+        best = float(np.max(of(self.high_taste, self.agents_of("buyers"))))
         return [
             PROGRESS,
             Signal("cost", "money per squared unit", 0.0, group="sellers"),
-            Signal("taste", "money per unit", 0.0, float(np.max(self.high_taste)), "buyers"),
+            Signal("taste", "money per unit", 0.0, best, "buyers"),
             *(Signal(f"open_{n}", "", 0.0, high, "buyers") for n, high in zip(COLUMNS, most, strict=True)),
         ]
 
