@@ -45,7 +45,8 @@ class Values(Marker):
 
     def describe(self, hint: Any) -> str:
         """Which values there may be."""
-        several = {"one per agent": self.agents, "a (B,) array with one per world": self.worlds}
+        agents = "one per agent" if self.worlds else "one per agent, alike in all worlds"
+        several = {agents: self.agents, "a (B,) array with one per world": self.worlds}
         return f"a number within +-{LARGEST:g}, or {' or '.join(w for w, may in several.items() if may)}"
 
 

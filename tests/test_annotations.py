@@ -123,7 +123,7 @@ def test_what_children_inherit_and_redeclare():
     assert [*cls.several()] == ["growth", "rate"]
     with pytest.raises(InvalidParameter, match="price is"):
         cls(price=(1.0, 2.0))
-    with pytest.raises(InvalidParameter, match=r"rate is .*one per agent$"):
+    with pytest.raises(InvalidParameter, match=r"rate is .*alike in all worlds$"):
         cls(rate=np.array([1.0, 2.0]))
 
 

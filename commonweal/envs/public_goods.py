@@ -171,10 +171,7 @@ class PublicGoods(RepeatedGame):
             value = np.atleast_2d(getattr(self, name))
             shape = (1, self.num_agents) if name in ("endowment", "marginal_return") else (1, 1)
             if np.broadcast_shapes(value.shape, shape) != shape:
-                raise NotExact(
-                    f"PublicGoods.{name} has shape {value.shape}; allowed: one world, and one value for "
-                    "all agents unless it is the endowment or the marginal return"
-                )
+                raise NotExact(f"PublicGoods.{name} has shape {value.shape}; allowed: one world")
             numbers[name] = np.broadcast_to(value, shape)[0].astype(np.float64)
         step = self._most / (self.levels - 1) if self.levels else 0.0
         between = step > 0 and not np.allclose(numbers["endowment"] / step % 1.0, 0.0)
