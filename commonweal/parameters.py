@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from commonweal.annotations import KNOWN, hints, learn, open_names
 from commonweal.errors import InvalidParameter, UnknownName, require
-from commonweal.typed import LARGEST, Marker, Unfit, fit, fit_to, marker_of
+from commonweal.typed import LARGEST, SMALLEST, Marker, Unfit, fit, fit_to, marker_of
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ def nonzero(value: Parameter) -> bool:
 
 
 def check(name: str, value: Parameter, low: float, high: float, *, open_low: bool = False) -> None:
-    """Raise `InvalidParameter` unless every entry of `value` lies in `[low, high]` (or above `low`)."""
+    """Raise `InvalidParameter` unless every entry of `value` lies in `[low, high]` (or well above `low`)."""
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise InvalidParameter(f"{name} is {value!r}; allowed: numbers") from None
-    inside = (array > low if open_low else array >= low) & (array <= high)
-    allowed = f"{'above' if open_low else 'from'} {low:g} to {high:g}"
+    inside = (array >= (low + SMALLEST if open_low else low)) & (array <= high)
+    allowed = f"above {low:g} (by {SMALLEST:g}) to {high:g}" if open_low else f"from {low:g} to {high:g}"
     require(bool(inside.all()), name, value, allowed)
 
 

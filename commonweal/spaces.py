@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.errors import UnknownName, require
+from commonweal.typed import LARGEST, SMALLEST, Within, fit
 
 
 def place_of(group: str, sizes: Mapping[str, int]) -> slice:
@@ -37,6 +38,17 @@ Bounds = Mapping[str, tuple[NDArray[np.float64] | float, NDArray[np.float64] | f
 Stage = Literal["deliberate", "play", "respond"]
 # Masks and policies hold an entry per level, agent and world; finer than this is continuous.
 MOST_LEVELS = 10_000
+# Of an action: None is continuous; a single level would be no choice.
+Levels = Annotated[int | None, Within(2, MOST_LEVELS)]
+# Narrower, relative to its numbers, a range has no room in single precision, which doors use.
+NARROWEST = 1e-6
+
+
+def check_range(what: str, low: float, high: float) -> None:
+    """Raise `InvalidParameter` unless `[low, high]` is a range whose numbers can be told apart."""
+    largest = max(abs(low), abs(high))
+    wide = largest <= LARGEST and high - low >= max(SMALLEST, NARROWEST * largest)
+    require(wide, what, (low, high), f"low below high by {SMALLEST:g} and by {NARROWEST:g} of the larger")
 
 
 @dataclass(frozen=True)
@@ -72,10 +84,8 @@ class Real:
     levels: int | None = None
 
     def __post_init__(self) -> None:
-        finite = math.isfinite(self.low) and math.isfinite(self.high)
-        require(finite and self.low < self.high, "Real range", (self.low, self.high), "low < high")
-        few = self.levels is None or 2 <= self.levels <= MOST_LEVELS
-        require(few, "Real.levels", self.levels, f"None or 2 to {MOST_LEVELS}")
+        check_range("Real range", self.low, self.high)
+        fit("Real.levels", self.levels, Levels)
 
     @property
     def size(self) -> int:

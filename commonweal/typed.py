@@ -15,6 +15,8 @@ from commonweal.errors import InvalidParameter, told
 
 # Beyond it squares and cubes no longer fit the float32 of observations.
 LARGEST = 1e12
+# What must be positive is at least as far from 0 as its inverse may be: no quotient overflows.
+SMALLEST = 1.0 / LARGEST
 MOST = 10**9
 
 

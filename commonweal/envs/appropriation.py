@@ -30,7 +30,7 @@ from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class Appropriation(RepeatedGame):
     outside_wage: Parameter = 5.0
     yield_slope: Parameter = 23.0
     yield_curvature: Parameter = 0.25
-    levels: int | None = 26
+    levels: Levels = 26
     rounds: int = 20
 
     def validate(self) -> None:

@@ -48,7 +48,7 @@ from commonweal.errors import require
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -98,7 +98,7 @@ class Attention(OneStock):
     recovery: WorldParameter = 0.2
     wear: WorldParameter = 0.015
     max_provocation: float = 10.0
-    levels: int | None = 11
+    levels: Levels = 11
     initial_goodwill: WorldParameter = 1.0
     discount: float = 0.95
 

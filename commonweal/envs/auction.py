@@ -45,7 +45,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Rule, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 PRICING = ("first-price", "second-price", "all-pay")
@@ -87,7 +87,7 @@ class Auction(RepeatedGame):
     units: int = 1
     reserve: Parameter = 0.0
     highest_value: AgentParameter = 1.0
-    bid_levels: int | None = 101
+    bid_levels: Levels = 101
 
     def validate(self) -> None:
         """Check the ranges."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.errors import InvalidParameter
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
 from commonweal.references import Check, References
@@ -61,6 +62,13 @@ class Dilemma(Parameters):
     is_dilemma: ClassVar[bool] = True
     conducts: ClassVar[Mapping[str, Conduct]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            self.actions()
+        except InvalidParameter as error:  # a range without room, too many levels
+            raise InvalidParameter(f"{type(self).__name__}: {error}") from None
 
     @property
     def groups(self) -> Mapping[str, int]:

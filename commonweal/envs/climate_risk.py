@@ -47,7 +47,7 @@ from commonweal.errors import NotExact
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ class ClimateRisk(Dilemma):
     target: WorldParameter = 120.0
     risk: Parameter = 0.9
     most: float = 4.0
-    levels: int | None = 3
+    levels: Levels = 3
     rounds: int = 10
     discount: float = 1.0
 

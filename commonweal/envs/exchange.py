@@ -56,7 +56,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 Table = tuple[tuple[float, ...], ...]
@@ -104,7 +104,7 @@ class Exchange(RepeatedGame):
     property_rights: Parameter = 0.5
     strength: Parameter = 1.0
     decisiveness: Parameter = 1.0
-    levels: int | None = 21
+    levels: Levels = 21
 
     def validate(self) -> None:
         """Check the ranges."""

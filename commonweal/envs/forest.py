@@ -47,7 +47,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, WorldParameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.references import Check, References
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 CLEARED = 1e-9  # share of the area below which a stand counts as bare, so that tenths sum to a whole
@@ -109,7 +109,7 @@ class Forest(Dilemma):
     amenity: Parameter = 0.0
     ignition: WorldParameter = 0.0
     spread: WorldParameter = 0.5
-    levels: int | None = 2
+    levels: Levels = 2
 
     def validate(self) -> None:
         """Check the ranges."""

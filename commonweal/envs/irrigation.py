@@ -44,7 +44,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -95,8 +95,8 @@ class Irrigation(RepeatedGame):
     yield_slope: Parameter = 3.0
     yield_curvature: Parameter = 0.1
     max_water: float = 40.0
-    contribution_levels: int | None = 11
-    water_levels: int | None = 41
+    contribution_levels: Levels = 11
+    water_levels: Levels = 41
 
     def validate(self) -> None:
         """Check the ranges."""

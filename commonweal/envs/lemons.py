@@ -40,7 +40,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 TRIED = 20_001  # bids tried in the gain of a deviation, where they are continuous
@@ -85,7 +85,7 @@ class Lemons(RepeatedGame):
     lowest_quality: Parameter = 0.0
     highest_quality: AgentParameter = 1.0
     premium: AgentParameter = 1.5
-    price_levels: int | None = 31
+    price_levels: Levels = 31
 
     def validate(self) -> None:
         """Check the ranges."""

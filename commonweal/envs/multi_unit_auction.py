@@ -48,7 +48,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Conduct, Real, Signal
+from commonweal.spaces import Action, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 PRICING = ("uniform", "vcg", "discriminatory")
@@ -116,7 +116,7 @@ class MultiUnitAuction(RepeatedGame):
     units: int = 2
     pricing: Literal["uniform", "vcg", "discriminatory"] = "uniform"
     highest_value: AgentParameter = 1.0
-    bid_levels: int | None = None
+    bid_levels: Levels = None
 
     def validate(self) -> None:
         """Check the ranges."""

@@ -53,7 +53,7 @@ from commonweal.errors import NotExact
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
 FLAT = 1e-9  # stands for a cost slope of zero where output is otherwise not unique
@@ -95,7 +95,7 @@ class Production(RepeatedGame):
     marginal_damage: Parameter = 13.0
     damage_share: WorldParameter = 0.0
     max_output: float = 6.0
-    levels: int | None = 31
+    levels: Levels = 31
 
     def validate(self) -> None:
         """Check the ranges."""

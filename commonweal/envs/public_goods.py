@@ -49,7 +49,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
 TOLERANCE = 1e-9  # gain from deviating up to which a profile is an equilibrium, money
@@ -107,7 +107,7 @@ class PublicGoods(RepeatedGame):
     refund: WorldParameter = 0.0
     fee: WorldParameter = 10.0
     crowding: WorldParameter = 0.0
-    levels: int | None = 21
+    levels: Levels = 21
 
     def validate(self) -> None:
         """Check the ranges."""

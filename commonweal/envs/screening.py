@@ -41,7 +41,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Choice, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Choice, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -92,8 +92,8 @@ class Screening(RepeatedGame):
     cost: Parameter = 1.0
     max_quantity: float = 2.0
     max_price: float = 3.0
-    quantity_levels: int | None = 9
-    price_levels: int | None = 13
+    quantity_levels: Levels = 9
+    price_levels: Levels = 13
     rounds: int = 11
 
     def validate(self) -> None:

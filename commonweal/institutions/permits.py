@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.parameters import AgentParameter, check
 from commonweal.random import Streams
-from commonweal.spaces import Action, Bounds, Real, Signal
+from commonweal.spaces import Action, Bounds, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class TradableQuotas(Institution):
     base: str = "extraction"
     allocation: AgentParameter = 2.0
     max_price: float = 1.0
-    levels: int | None = 11
+    levels: Levels = 11
     name: str = "permit"
 
     def validate(self) -> None:
