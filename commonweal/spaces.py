@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import UnknownName, require
-from commonweal.typed import LARGEST, SMALLEST, Within, fit
+from commonweal.errors import UnknownName, require, require_name
+from commonweal.typed import LARGEST, LONGEST_TEXT, SMALLEST, Within, fit
 
 
 def place_of(group: str, sizes: Mapping[str, int]) -> slice:
@@ -59,6 +59,8 @@ class Choice:
 
     def __post_init__(self) -> None:
         require(len(self.labels) >= 2, "Choice.labels", self.labels, "at least two labels")
+        for label in self.labels:
+            require_name("a label of Choice", label, LONGEST_TEXT)
 
     @property
     def size(self) -> int:
@@ -85,6 +87,7 @@ class Real:
 
     def __post_init__(self) -> None:
         check_range("Real range", self.low, self.high)
+        fit("Real.unit", self.unit, str)
         fit("Real.levels", self.levels, Levels)
 
     @property
@@ -122,6 +125,9 @@ class Action:
     stage: Stage = "play"
     round: int = 0
 
+    def __post_init__(self) -> None:
+        _require_column(self)
+
 
 @dataclass(frozen=True)
 class Signal:
@@ -142,6 +148,17 @@ class Signal:
     group: str | None = None
     width: int = 1
 
+    def __post_init__(self) -> None:
+        _require_column(self)
+        fit(f"unit of {self.name}", self.unit, str)
+
+
+def _require_column(column: Action | Signal) -> None:
+    """A column may bear the name of an institution and more."""
+    require_name(f"name of an {type(column).__name__}", column.name, LONGEST_TEXT)
+    if column.group is not None:
+        require_name(f"group of {column.name}", column.group)
+
 
 @dataclass(frozen=True)
 class Conduct:
@@ -160,3 +177,6 @@ class Conduct:
     dyadic: bool = False
     oracle: bool = False
     stage: Stage = "play"
+
+    def __post_init__(self) -> None:
+        fit("unit of a Conduct", self.unit, str)

@@ -18,6 +18,7 @@ LARGEST = 1e12
 # What must be positive is at least as far from 0 as its inverse may be: no quotient overflows.
 SMALLEST = 1.0 / LARGEST
 MOST = 10**9
+LONGEST_TEXT = 1000
 
 
 class Unfit(Exception):
@@ -102,8 +103,10 @@ def fit_to(value: Any, hint: Any) -> Any:
         return _entries(value, arguments)
     if hint is type(None):
         return _only_if(value is None, value)
-    if hint in (bool, str):
-        return _only_if(isinstance(value, hint), value)
+    if hint is bool:
+        return _only_if(isinstance(value, bool), value)
+    if hint is str:
+        return _only_if(isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_TEXT, value)
     if hint in (int, float):
         return _number(value, hint)
     return value
@@ -172,7 +175,7 @@ def describe(hint: Any) -> str:
     words = {
         float: f"a number within +-{LARGEST:g}",
         int: f"a whole number within +-{MOST:g}",
-        str: "text",
+        str: f"printable text of at most {LONGEST_TEXT} letters",
         bool: "true or false",
         type(None): "None",
     }
