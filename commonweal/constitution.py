@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma
-from commonweal.errors import IncompatibleInstitution, UnknownName
+from commonweal.errors import IncompatibleInstitution, UnknownName, require_name
 from commonweal.institutions.base import Charter, Institution
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
 from commonweal.spaces import Conduct
 from commonweal.state import take
+from commonweal.typed import LONGEST_TEXT
 
 Array = NDArray[np.float64]
 
@@ -57,6 +58,7 @@ class Constitution:
         for inst in institutions:
             self._fit(inst, charter, rights)
             for name, conduct in inst.conducts(charter).items():
+                require_name(f"a conduct of {inst.address}", name, LONGEST_TEXT)
                 if name in conducts or name == "harm":
                     raise IncompatibleInstitution(
                         f"{inst.address} appends the conduct {name!r}, which is shown already; "

@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 
 
+LONGEST = 60  # letters of a name: as a folder its at most 240 bytes are within the 255 of file systems
+
+
 class CommonwealError(Exception):
     """Base of every error that Commonweal raises on purpose."""
 
@@ -51,9 +54,9 @@ class UnknownName(CommonwealError, KeyError):
 
     def __init__(self, kind: str, given: object, allowed: Iterable[str]) -> None:
         names = sorted(map(str, allowed))
-        nearest = difflib.get_close_matches(str(given), names, n=1, cutoff=0.4)
+        nearest = difflib.get_close_matches(str(given)[:LONGEST], names, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        super().__init__(f"unknown {kind} {given!r}{hint} (allowed: {', '.join(names) or 'none'})")
+        super().__init__(f"unknown {kind} {told(given)}{hint} (allowed: {', '.join(names) or 'none'})")
 
     def __str__(self) -> str:
         # KeyError would show the repr of the message, quotes and all.
@@ -70,3 +73,10 @@ def require(condition: bool, what: str, given: object, allowed: str) -> None:
     """Raise `InvalidParameter` naming `what`, the value given and the values allowed."""
     if not condition:
         raise InvalidParameter(f"{what} is {told(given)}; allowed: {allowed}")
+
+
+def require_name(what: str, given: object, longest: int = LONGEST) -> None:
+    """Raise `InvalidParameter` unless files, tables and terminals can show `given`, and files bring it back."""
+    fits = isinstance(given, str) and given.isprintable() and given == given.strip()
+    fits = fits and 1 <= len(str(given)) <= longest
+    require(fits, what, given, f"1 to {longest} printable letters, none at an end blank")

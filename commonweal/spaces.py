@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import UnknownName, require
+from commonweal.errors import UnknownName, require, require_name
+from commonweal.typed import LARGEST, LONGEST_TEXT, SMALLEST, Within, fit
 
 
 def place_of(group: str, sizes: Mapping[str, int]) -> slice:
@@ -37,6 +38,17 @@ Bounds = Mapping[str, tuple[NDArray[np.float64] | float, NDArray[np.float64] | f
 Stage = Literal["deliberate", "play", "respond"]
 # Masks and policies hold an entry per level, agent and world; finer than this is continuous.
 MOST_LEVELS = 10_000
+# Of an action: None is continuous; a single level would be no choice.
+Levels = Annotated[int | None, Within(2, MOST_LEVELS)]
+# Narrower, relative to its numbers, a range has no room in single precision, which doors use.
+NARROWEST = 1e-6
+
+
+def check_range(what: str, low: float, high: float) -> None:
+    """Raise `InvalidParameter` unless `[low, high]` is a range whose numbers can be told apart."""
+    largest = max(abs(low), abs(high))
+    wide = largest <= LARGEST and high - low >= max(SMALLEST, NARROWEST * largest)
+    require(wide, what, (low, high), f"low below high by {SMALLEST:g} and by {NARROWEST:g} of the larger")
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,8 @@ class Choice:
 
     def __post_init__(self) -> None:
         require(len(self.labels) >= 2, "Choice.labels", self.labels, "at least two labels")
+        for label in self.labels:
+            require_name("a label of Choice", label, LONGEST_TEXT)
 
     @property
     def size(self) -> int:
@@ -72,10 +86,9 @@ class Real:
     levels: int | None = None
 
     def __post_init__(self) -> None:
-        finite = math.isfinite(self.low) and math.isfinite(self.high)
-        require(finite and self.low < self.high, "Real range", (self.low, self.high), "low < high")
-        few = self.levels is None or 2 <= self.levels <= MOST_LEVELS
-        require(few, "Real.levels", self.levels, f"None or 2 to {MOST_LEVELS}")
+        check_range("Real range", self.low, self.high)
+        fit("Real.unit", self.unit, str)
+        fit("Real.levels", self.levels, Levels)
         if self.levels and self.low < 0.0 < self.high:  # there must be a way not to act
             nearest = self.low + self.step * round(-self.low / self.step)
             allowed = f"levels of {self.low:g} to {self.high:g}, one of them 0"
@@ -117,6 +130,9 @@ class Action:
     stage: Stage = "play"
     round: int = 0
 
+    def __post_init__(self) -> None:
+        _require_column(self)
+
 
 @dataclass(frozen=True)
 class Signal:
@@ -139,6 +155,17 @@ class Signal:
     width: int = 1
     public: bool = False
 
+    def __post_init__(self) -> None:
+        _require_column(self)
+        fit(f"unit of {self.name}", self.unit, str)
+
+
+def _require_column(column: Action | Signal) -> None:
+    """A column may bear the name of an institution and more."""
+    require_name(f"name of an {type(column).__name__}", column.name, LONGEST_TEXT)
+    if column.group is not None:
+        require_name(f"group of {column.name}", column.group)
+
 
 @dataclass(frozen=True)
 class Conduct:
@@ -157,3 +184,6 @@ class Conduct:
     dyadic: bool = False
     oracle: bool = False
     stage: Stage = "play"
+
+    def __post_init__(self) -> None:
+        fit("unit of a Conduct", self.unit, str)

@@ -4,41 +4,59 @@ from __future__ import annotations
 
 import math
 import numbers
-import sys
 import types
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, Literal, Union, get_args, get_origin
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import numpy as np
 
+from commonweal.annotations import hints
 from commonweal.errors import InvalidParameter, told
 
 # Beyond it squares and cubes no longer fit the float32 of observations.
 LARGEST = 1e12
+# What must be positive is at least as far from 0 as its inverse may be: no quotient overflows.
+SMALLEST = 1.0 / LARGEST
 MOST = 10**9
+LONGEST_TEXT = 1000
 
 
-class _Unfit(Exception):
-    """The value is not of this type."""
+class Unfit(Exception):
+    """The value is not of this type; what is allowed, and what was given, where that says more."""
+
+    def __init__(self, allowed: str = "", given: Any = None) -> None:
+        super().__init__()
+        self.allowed, self.given = allowed, given
 
 
-_HINTS: dict[type, Mapping[str, Any]] = {}
+class Marker:
+    """What a type promises beyond its form, as in `Annotated[float, Within(0, 1)]`."""
+
+    def fit(self, value: Any, hint: Any) -> Any:
+        """`value` in the form of this type, whose form without the marker is `hint`; else `Unfit`."""
+        raise NotImplementedError
+
+    def describe(self, hint: Any) -> str:
+        """What is allowed, in words."""
+        raise NotImplementedError
 
 
-def hints(cls: type) -> Mapping[str, Any]:
-    """The resolved annotations of a class; a name that cannot be resolved stands for anything."""
-    if cls not in _HINTS:
-        found: dict[str, Any] = {}
-        for base in reversed(cls.__mro__):
-            scope = vars(sys.modules[base.__module__])
-            for name, text in vars(base).get("__annotations__", {}).items():
-                try:
-                    found[name] = eval(text, scope) if isinstance(text, str) else text
-                except (NameError, TypeError):
-                    found[name] = Any
-        _HINTS[cls] = found
-    return _HINTS[cls]
+@dataclass(frozen=True)
+class Within(Marker):
+    """A number in `[low, high]`, where the type allows other things as well (None) also those."""
+
+    low: float
+    high: float
+
+    def fit(self, value: Any, hint: Any) -> Any:
+        """Numbers in the range."""
+        value = fit_to(value, hint)
+        return _only_if(not isinstance(value, (int, float)) or self.low <= value <= self.high, value)
+
+    def describe(self, hint: Any) -> str:
+        """The range."""
+        form = "None or " if type(None) in get_args(hint) else ""
+        return f"{form}{self.low:g} to {self.high:g}"
 
 
 def fit(name: str, value: Any, hint: Any) -> Any:
@@ -51,11 +69,13 @@ def fit(name: str, value: Any, hint: Any) -> Any:
         InvalidParameter: names `name`, the value and what is allowed.
     """
     try:
-        return _fit(value, hint)
-    except _Unfit:
-        if isinstance(value, float) and math.isnan(value):
-            raise InvalidParameter(f"{name} is nan; allowed: {describe(hint)}, not NaN") from None
-        raise InvalidParameter(f"{name} is {told(value)}; allowed: {describe(hint)}") from None
+        return fit_to(value, hint)
+    except Unfit as unfit:
+        allowed = unfit.allowed or describe(hint)
+        if isinstance(value, float) and math.isnan(value) and not unfit.allowed:
+            raise InvalidParameter(f"{name} is nan; allowed: {allowed}, not NaN") from None
+        given = value if unfit.given is None else unfit.given
+        raise InvalidParameter(f"{name} is {told(given)}; allowed: {allowed}") from None
 
 
 def fit_fields(settings: Any) -> None:
@@ -66,10 +86,15 @@ def fit_fields(settings: Any) -> None:
         object.__setattr__(settings, field.name, fit(name, value, declared[field.name]))
 
 
-def _fit(value: Any, hint: Any) -> Any:
+def fit_to(value: Any, hint: Any) -> Any:
+    """As `fit`, for those that do not know the name: raises `Unfit`."""
     if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
         value = value.item()
+    hint = _bare(hint)
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        marker = marker_of(hint)
+        return marker.fit(value, arguments[0]) if marker else fit_to(value, arguments[0])
     if origin in (Union, types.UnionType):
         return _one_of(value, arguments)
     if origin is Literal:
@@ -78,34 +103,53 @@ def _fit(value: Any, hint: Any) -> Any:
         return _entries(value, arguments)
     if hint is type(None):
         return _only_if(value is None, value)
-    if hint in (bool, str):
-        return _only_if(isinstance(value, hint), value)
+    if hint is bool:
+        return _only_if(isinstance(value, bool), value)
+    if hint is str:
+        return _only_if(isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_TEXT, value)
     if hint in (int, float):
         return _number(value, hint)
     return value
 
 
+def _bare(hint: Any) -> Any:
+    """What a type alias of Python 3.12 stands for, and what is `Final`."""
+    while hasattr(hint, "__value__") or get_origin(hint) is Final:
+        hint = hint.__value__ if hasattr(hint, "__value__") else get_args(hint)[0]
+    return hint
+
+
+def marker_of(hint: Any) -> Marker | None:
+    """The marker in a type, or in one of the types that it is a union of; None: there is none."""
+    hint = _bare(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        found = [marker_of(option) for option in get_args(hint)]
+    else:
+        found = [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Marker)]
+    return next((marker for marker in found if marker), None)
+
+
 def _only_if(condition: bool, value: Any) -> Any:
     if not condition:
-        raise _Unfit
+        raise Unfit
     return value
 
 
 def _one_of(value: Any, options: tuple[Any, ...]) -> Any:
     for option in options:
         try:
-            return _fit(value, option)
-        except _Unfit:
+            return fit_to(value, option)
+        except Unfit:
             continue
-    raise _Unfit
+    raise Unfit
 
 
 def _entries(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     _only_if(isinstance(value, (tuple, list, np.ndarray)), value)
     if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_fit(entry, arguments[0]) for entry in value)
+        return tuple(fit_to(entry, arguments[0]) for entry in value)
     _only_if(len(value) == len(arguments), value)
-    return tuple(_fit(entry, one) for entry, one in zip(value, arguments, strict=True))
+    return tuple(fit_to(entry, one) for entry, one in zip(value, arguments, strict=True))
 
 
 def _number(value: Any, hint: type) -> Any:
@@ -117,7 +161,11 @@ def _number(value: Any, hint: type) -> Any:
 
 def describe(hint: Any) -> str:
     """What a type allows, in words."""
+    hint = _bare(hint)
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        marker = marker_of(hint)
+        return marker.describe(arguments[0]) if marker else describe(arguments[0])
     if origin in (Union, types.UnionType):
         return " or ".join(describe(option) for option in arguments)
     if origin is Literal:
@@ -127,7 +175,7 @@ def describe(hint: Any) -> str:
     words = {
         float: f"a number within +-{LARGEST:g}",
         int: f"a whole number within +-{MOST:g}",
-        str: "text",
+        str: f"printable text of at most {LONGEST_TEXT} letters",
         bool: "true or false",
         type(None): "None",
     }

@@ -227,12 +227,10 @@ def test_actions_are_played_or_refused_before_anything_changes(actions):
 def test_a_value_per_agent_works_or_is_refused(name):
     dilemma = make(name)
     shapes = {key: array.shape for key, array in to_arrays(Society(dilemma).state, "").items()}
-    for field in fields(dilemma):
-        if field.type not in ("Parameter", "WorldParameter"):
-            continue
-        value = np.ravel(getattr(dilemma, field.name))
+    for parameter in dilemma.several():
+        value = np.ravel(getattr(dilemma, parameter))
         try:
-            society = Society(replace(dilemma, **{field.name: (value[0],) * sum(dilemma.groups.values())}))
+            society = Society(replace(dilemma, **{parameter: (value[0],) * sum(dilemma.groups.values())}))
         except CommonwealError:
             continue
         check_finite(society)

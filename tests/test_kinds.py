@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import get_args
 
 import numpy as np
@@ -19,10 +18,9 @@ CONFIGURED = [
     for preset in (None, *registry.dilemma_class(name).presets)
 ]
 VARIED = [
-    pytest.param(name, field.name, id=f"{name} {field.name}")
+    pytest.param(name, parameter, id=f"{name} {parameter}")
     for name in registry.DILEMMAS
-    for field in fields(registry.dilemma_class(name))
-    if field.type in ("Parameter", "WorldParameter")
+    for parameter in registry.dilemma_class(name).several()
 ]
 
 

@@ -207,7 +207,7 @@ def test_theory():
 def test_refusals():
     with pytest.raises(InvalidParameter, match="demand_slope"):
         production(demand_slope=0.0)
-    with pytest.raises(InvalidParameter, match="share one market"):
+    with pytest.raises(InvalidParameter, match="one per world"):
         production(choke_price=(20.0, 20.0, 20.0, 10.0))
     with pytest.raises(NotExact, match="per world"):
         production(marginal_damage=np.array([1.0, 2.0])).references()

@@ -241,7 +241,7 @@ def test_bad_parameters_are_named(parameters, told):
     ("parameters", "told"),
     [
         ({"marginal_return": np.array([0.4, 0.5])}, "one world"),
-        ({"technology": "threshold", "threshold": (1.0, 2.0, 3.0, 4.0)}, "threshold"),
+        ({"technology": "threshold", "threshold": np.array([1.0, 2.0])}, "threshold"),
         ({"technology": "threshold", "endowment": (10.0, 2.5, 2.0, 2.0), "levels": 11}, "between"),
         ({"technology": "club", "num_agents": 20, "endowment": tuple(range(10, 30))}, "clubs"),
     ],

@@ -27,7 +27,14 @@ from typing import Any
 
 from commonweal import registry
 from commonweal.envs.base import Dilemma
-from commonweal.errors import CommonwealError, InvalidSuite, UnknownName, require
+from commonweal.errors import (
+    CommonwealError,
+    InvalidParameter,
+    InvalidSuite,
+    UnknownName,
+    require,
+    require_name,
+)
 from commonweal.references import References
 from commonweal.society import Society
 from commonweal.typed import fit, fit_fields
@@ -51,6 +58,7 @@ class Study:
 
     def __post_init__(self) -> None:
         fit_fields(self)
+        require_name("name", self.name)
         plain = self.name not in ("", ".", "..") and not re.search(r"[/\\\0]", self.name)
         require(plain, "name", self.name, "a name of a folder, not empty, without slashes")
         for name in ("replicates", "evaluation_worlds"):
@@ -270,10 +278,14 @@ class _Reader:
         found: dict[str, Any] = {}
         for index, table in enumerate(self.tables[name]):
             label = table["label"] if "label" in table else str(table.get("id", ""))
-            known = label in [*found]
-            if known or not isinstance(label, str) or not label.strip() or not label.isprintable():
-                fault = f"label is {label!r}{', given twice' if known else ''}"
-                raise self.error(f"{fault}; allowed: printable texts that differ", name, index, "label")
+            if label in [*found]:
+                raise self.error(
+                    f"label is {label!r}, given twice; allowed: labels that differ", name, index, "label"
+                )
+            try:
+                require_name("label", label)
+            except InvalidParameter as error:
+                raise self.error(str(error), name, index, "label") from None
             found[label] = self._build(name, index, {k: v for k, v in table.items() if k != "label"}, build)
         return found
 

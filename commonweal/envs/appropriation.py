@@ -30,7 +30,7 @@ from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class Appropriation(RepeatedGame):
     outside_wage: Parameter = 5.0
     yield_slope: Parameter = 23.0
     yield_curvature: Parameter = 0.25
-    levels: int | None = 26
+    levels: Levels = 26
     rounds: int = 20
 
     def validate(self) -> None:
@@ -98,7 +98,8 @@ class Appropriation(RepeatedGame):
     def harm(self, state: RoundState, play: Play, outcome: Outcome, following: RoundState) -> Array:
         """Each token lowers the average return of the others' tokens by b."""
         tokens = outcome.conduct["extraction"]
-        return self.yield_curvature * tokens * (tokens.sum(axis=1, keepdims=True) - tokens)
+        lost = self.yield_curvature * tokens  # by each, of a token of another
+        return tokens * (lost.sum(axis=1, keepdims=True) - lost)
 
     def references(self) -> References:
         """Finite repetition of a game with one symmetric equilibrium: it is played in every round.

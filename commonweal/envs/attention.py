@@ -48,7 +48,7 @@ from commonweal.errors import require
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -89,16 +89,16 @@ class Attention(OneStock):
     }
 
     num_agents: int = 4
-    attention: Parameter = 100.0
+    attention: WorldParameter = 100.0
     price: Parameter = 1.0
     fame: Parameter = 2.0
     cost: Parameter = 1.0
-    dullness: Parameter = 0.5
-    reader_harm: Parameter = 0.01
+    dullness: WorldParameter = 0.5
+    reader_harm: WorldParameter = 0.01
     recovery: WorldParameter = 0.2
     wear: WorldParameter = 0.015
     max_provocation: float = 10.0
-    levels: int | None = 11
+    levels: Levels = 11
     initial_goodwill: WorldParameter = 1.0
     discount: float = 0.95
 

@@ -42,10 +42,10 @@ from commonweal.envs.base import Outcome, Play
 from commonweal.envs.interim_bids import VALUES, best_response_gain, interim
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Rule, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 PRICING = ("first-price", "second-price", "all-pay")
@@ -86,8 +86,8 @@ class Auction(RepeatedGame):
     pricing: Literal["first-price", "second-price", "all-pay"] = "first-price"
     units: int = 1
     reserve: Parameter = 0.0
-    highest_value: Parameter = 1.0
-    bid_levels: int | None = 101
+    highest_value: AgentParameter = 1.0
+    bid_levels: Levels = 101
 
     def validate(self) -> None:
         """Check the ranges."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.errors import InvalidParameter, require_name
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
 from commonweal.references import Check, References
@@ -62,6 +63,18 @@ class Dilemma(Parameters):
     conducts: ClassVar[Mapping[str, Conduct]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     quasilinear: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        who = type(self).__name__
+        require_name(f"{who}.id", self.id)
+        for kind, names in (("group", self.groups), ("conduct", self.conducts)):
+            for name in names:
+                require_name(f"a {kind} of {who}", name)
+        try:
+            self.actions()
+        except InvalidParameter as error:  # a range without room, too many levels
+            raise InvalidParameter(f"{who}: {error}") from None
 
     @property
     def groups(self) -> Mapping[str, int]:

@@ -44,10 +44,10 @@ from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.envs.pledges import TOLERANCE, OnPath, Pledges
 from commonweal.envs.provision import ROUNDING
 from commonweal.errors import NotExact
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -88,10 +88,10 @@ class ClimateRisk(Dilemma):
 
     num_agents: int = 6
     endowment: Parameter = 40.0
-    target: Parameter = 120.0
+    target: WorldParameter = 120.0
     risk: Parameter = 0.9
     most: float = 4.0
-    levels: int | None = 3
+    levels: Levels = 3
     rounds: int = 10
     discount: float = 1.0
 

@@ -44,7 +44,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Choice, Conduct, Real, Signal
+from commonweal.spaces import Action, Choice, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -114,7 +114,7 @@ class DoubleAuction(Dilemma):
     values: tuple[float | tuple[float, ...], ...] | None = None
     costs: tuple[float | tuple[float, ...], ...] | None = None
     ceiling: float = 200.0
-    price_levels: int | None = 101
+    price_levels: Levels = 101
     resampling: bool = False
     steps: int = 20
     discount: float = 1.0

@@ -52,7 +52,7 @@ from commonweal.errors import require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References
-from commonweal.spaces import Action, Bounds, Choice, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Choice, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -119,9 +119,9 @@ class Employment(RepeatedGame):
     max_wage: float = 1.0
     max_slope: float = 1.0
     max_effort: float = 2.0
-    wage_levels: int | None = 21
-    slope_levels: int | None = 11
-    effort_levels: int | None = 21
+    wage_levels: Levels = 21
+    slope_levels: Levels = 11
+    effort_levels: Levels = 21
     rounds: int = 11
 
     def validate(self) -> None:

@@ -53,10 +53,10 @@ from commonweal.envs.exchange_equilibrium import solve
 from commonweal.envs.repeated import RepeatedGame, RoundState
 from commonweal.envs.walras import Economy
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 Table = tuple[tuple[float, ...], ...]
@@ -100,11 +100,11 @@ class Exchange(RepeatedGame):
     num_agents: int = 4
     endowments: Table = ((3.0, 1.0), (1.0, 3.0))
     weights: Table = ((0.3, 0.7), (0.7, 0.3))
-    substitution: Parameter = 1.0
+    substitution: AgentParameter = 1.0
     property_rights: Parameter = 0.5
     strength: Parameter = 1.0
     decisiveness: Parameter = 1.0
-    levels: int | None = 21
+    levels: Levels = 21
 
     def validate(self) -> None:
         """Check the ranges."""
@@ -129,8 +129,6 @@ class Exchange(RepeatedGame):
         check("Exchange.property_rights", self.property_rights, 0.0, 1.0)
         for name in ("substitution", "strength", "decisiveness"):
             check(f"Exchange.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
-        require(np.size(self.substitution) in (1, self.num_agents), "entries of Exchange.substitution",
-                np.size(self.substitution), f"1 or {self.num_agents}: no value per world")  # fmt: skip
 
     @cached_property
     def economy(self) -> Economy:

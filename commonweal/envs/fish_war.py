@@ -30,7 +30,7 @@ from commonweal.envs.yardsticks import LARGEST_EPSILON, ConstantRule, one_state
 from commonweal.parameters import WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 SUBSISTENCE = 1e-12  # fish of a year
@@ -67,7 +67,7 @@ class FishWar(Dilemma):
 
     num_agents: int = 2
     elasticity: WorldParameter = 0.5
-    share_levels: int | None = None
+    share_levels: Levels = None
     min_share: float = 0.005
     cap: float = 0.99
     initial_stock: WorldParameter = 0.45

@@ -27,7 +27,7 @@ from commonweal.envs.one_stock import OneStock
 from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, WorldParameter, check, nonzero
 from commonweal.random import Streams
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -97,9 +97,9 @@ class Fishery(OneStock):
     price: Parameter = 1.0
     cost: Parameter = 0.2
     max_effort: float = 10.0
-    effort_levels: int | None = 11
-    noise: Parameter = 0.0
-    collapse: Parameter = 0.0
+    effort_levels: Levels = 11
+    noise: WorldParameter = 0.0
+    collapse: WorldParameter = 0.0
     initial_stock: WorldParameter = 1.0
     discount: float = 0.95
 

@@ -47,7 +47,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, WorldParameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.references import Check, References
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 CLEARED = 1e-9  # share of the area below which a stand counts as bare, so that tenths sum to a whole
@@ -102,8 +102,8 @@ class Forest(Dilemma):
 
     num_agents: int = 5
     num_stands: int = 1
-    log_yield: Parameter = 10.0
-    slowness: Parameter = 50.0
+    log_yield: WorldParameter = 10.0
+    slowness: WorldParameter = 50.0
     price: Parameter = 1.0
     planting_cost: Parameter = 100.0
     interest: float = 0.03
@@ -111,9 +111,9 @@ class Forest(Dilemma):
     oldest: float = 120.0
     initial_age: WorldParameter = 20.0
     amenity: Parameter = 0.0
-    ignition: Parameter = 0.0
-    spread: Parameter = 0.5
-    levels: int | None = 2
+    ignition: WorldParameter = 0.0
+    spread: WorldParameter = 0.5
+    levels: Levels = 2
 
     def validate(self) -> None:
         """Check the ranges."""

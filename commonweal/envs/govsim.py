@@ -44,7 +44,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Rule, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ class GovSim(Dilemma):
     growth: float = 2.0
     collapse: float = 5.0
     max_catch: float = 100.0
-    levels: int | None = 101
+    levels: Levels = 101
     rationing: Literal["equal", "proportional"] = "equal"
     months: int = 12
     discount: float = 1.0

@@ -40,7 +40,7 @@ from commonweal.errors import NotExact
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
 TRIED = 20_001  # investments tried in the gain of a deviation, where they are continuous
@@ -80,7 +80,7 @@ class Holdup(RepeatedGame):
     complementarity: float = 0.0
     cost: Parameter = 1.0
     max_investment: float = 2.0
-    levels: int | None = 21
+    levels: Levels = 21
 
     def validate(self) -> None:
         """Check the ranges."""

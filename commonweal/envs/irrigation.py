@@ -41,10 +41,10 @@ from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, Always, RepeatedGame, RoundState
 from commonweal.envs.yardsticks import Fixed
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -87,16 +87,16 @@ class Irrigation(RepeatedGame):
     }
 
     num_agents: int = 5
-    endowment: Parameter = 10.0
-    base_flow: Parameter = 30.0
-    capacity: Parameter = 100.0
-    half_labour: Parameter = 25.0
-    steepness: Parameter = 1.0
+    endowment: AgentParameter = 10.0
+    base_flow: WorldParameter = 30.0
+    capacity: WorldParameter = 100.0
+    half_labour: WorldParameter = 25.0
+    steepness: WorldParameter = 1.0
     yield_slope: Parameter = 3.0
     yield_curvature: Parameter = 0.1
     max_water: float = 40.0
-    contribution_levels: int | None = 11
-    water_levels: int | None = 41
+    contribution_levels: Levels = 11
+    water_levels: Levels = 41
 
     def validate(self) -> None:
         """Check the ranges."""

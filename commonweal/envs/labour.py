@@ -42,7 +42,7 @@ from commonweal.errors import NotExact
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 SUBSISTENCE = 1e-6  # money of a period
@@ -98,7 +98,7 @@ class Labour(Dilemma):
     labour_weight: Parameter = 1.0
     elasticity: float = 0.5
     max_labour: float = 3.0
-    levels: int | None = 31
+    levels: Levels = 31
     periods: int = 10
     discount: float = 1.0
 

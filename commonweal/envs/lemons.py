@@ -37,10 +37,10 @@ from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.envs.sides import Strategies, of
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 TRIED = 20_001  # bids tried in the gain of a deviation, where they are continuous
@@ -83,9 +83,9 @@ class Lemons(RepeatedGame):
     num_sellers: int = 4
     buyers_per_seller: int = 1
     lowest_quality: Parameter = 0.0
-    highest_quality: Parameter = 1.0
-    premium: Parameter = 1.5
-    price_levels: int | None = 31
+    highest_quality: AgentParameter = 1.0
+    premium: AgentParameter = 1.5
+    price_levels: Levels = 31
 
     def validate(self) -> None:
         """Check the ranges."""
@@ -105,7 +105,8 @@ class Lemons(RepeatedGame):
     @property
     def ceiling(self) -> float:
         """Highest admitted price, money."""
-        return float(np.max(self.premium) * np.max(self.highest_quality))
+        best = float(np.max(of(self.highest_quality, self.agents_of("sellers"))))
+        return float(np.max(of(self.premium, self.agents_of("buyers")))) * best
 
     def actions(self) -> list[Action]:
         """Lowest acceptable price of a seller, bid of a buyer."""
@@ -114,7 +115,7 @@ class Lemons(RepeatedGame):
 
     def signals(self) -> list[Signal]:
         """Sellers see the quality of their good, buyers that of the last good they bought (0: none)."""
-        best = float(np.max(self.highest_quality))
+        best = float(np.max(of(self.highest_quality, self.agents_of("sellers"))))
         return [
             PROGRESS,
             Signal("quality", "money", 0.0, best, "sellers"),

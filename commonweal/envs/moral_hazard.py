@@ -48,7 +48,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Choice, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Choice, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 MOST = 1_000_000  # contracts tried one by one
@@ -101,7 +101,7 @@ class MoralHazard(RepeatedGame):
     outside_option: Parameter = 0.0
     min_wage: float = 0.0
     max_wage: float = 1.0
-    wage_levels: int | None = 11
+    wage_levels: Levels = 11
     rounds: int = 11
 
     def validate(self) -> None:

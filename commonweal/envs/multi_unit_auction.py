@@ -45,10 +45,10 @@ from scipy.stats import hypergeom
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Conduct, Real, Signal
+from commonweal.spaces import Action, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 PRICING = ("uniform", "vcg", "discriminatory")
@@ -115,8 +115,8 @@ class MultiUnitAuction(RepeatedGame):
     demand: int = 2
     units: int = 2
     pricing: Literal["uniform", "vcg", "discriminatory"] = "uniform"
-    highest_value: Parameter = 1.0
-    bid_levels: int | None = None
+    highest_value: AgentParameter = 1.0
+    bid_levels: Levels = None
 
     def validate(self) -> None:
         """Check the ranges."""

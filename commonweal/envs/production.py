@@ -49,11 +49,11 @@ from scipy.optimize import lsq_linear, minimize_scalar
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.best_replies import largest_gain, settle
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
-from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.errors import NotExact
+from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
 FLAT = 1e-9  # stands for a cost slope of zero where output is otherwise not unique
@@ -87,15 +87,15 @@ class Production(RepeatedGame):
     }
 
     num_agents: int = 4
-    choke_price: Parameter = 20.0
-    demand_slope: Parameter = 1.0
+    choke_price: WorldParameter = 20.0
+    demand_slope: WorldParameter = 1.0
     unit_cost: Parameter = 2.0
     cost_slope: Parameter = 1.0
     emission_intensity: Parameter = 1.0
     marginal_damage: Parameter = 13.0
-    damage_share: Parameter = 0.0
+    damage_share: WorldParameter = 0.0
     max_output: float = 6.0
-    levels: int | None = 31
+    levels: Levels = 31
 
     def validate(self) -> None:
         """Check the ranges."""
@@ -106,10 +106,6 @@ class Production(RepeatedGame):
         for name in ("unit_cost", "cost_slope", "emission_intensity", "marginal_damage"):
             check(f"Production.{name}", getattr(self, name), 0.0, math.inf)
         check("Production.damage_share", self.damage_share, 0.0, 1.0)
-        for name in ("choke_price", "demand_slope", "damage_share"):
-            value = getattr(self, name)
-            shared = not isinstance(value, np.ndarray) or value.shape[1] == 1
-            require(shared, f"Production.{name}", value, "one value in a world, since all share one market")
 
     def actions(self) -> list[Action]:
         """Output."""

@@ -46,10 +46,10 @@ from commonweal.envs.base import Outcome, Play
 from commonweal.envs.provision import TECHNOLOGIES, Group, Technology, Volunteer
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
 TOLERANCE = 1e-9  # gain from deviating up to which a profile is an equilibrium, money
@@ -101,13 +101,13 @@ class PublicGoods(RepeatedGame):
 
     num_agents: int = 4
     technology: Literal["linear", "threshold", "best-shot", "weakest-link", "club"] = "linear"
-    endowment: Parameter = 20.0
+    endowment: AgentParameter = 20.0
     marginal_return: Parameter = 0.4
-    threshold: Parameter = 40.0
-    refund: Parameter = 0.0
-    fee: Parameter = 10.0
-    crowding: Parameter = 0.0
-    levels: int | None = 21
+    threshold: WorldParameter = 40.0
+    refund: WorldParameter = 0.0
+    fee: WorldParameter = 10.0
+    crowding: WorldParameter = 0.0
+    levels: Levels = 21
 
     def validate(self) -> None:
         """Check the ranges."""
@@ -171,10 +171,7 @@ class PublicGoods(RepeatedGame):
             value = np.atleast_2d(getattr(self, name))
             shape = (1, self.num_agents) if name in ("endowment", "marginal_return") else (1, 1)
             if np.broadcast_shapes(value.shape, shape) != shape:
-                raise NotExact(
-                    f"PublicGoods.{name} has shape {value.shape}; allowed: one world, and one value for "
-                    "all agents unless it is the endowment or the marginal return"
-                )
+                raise NotExact(f"PublicGoods.{name} has shape {value.shape}; allowed: one world")
             numbers[name] = np.broadcast_to(value, shape)[0].astype(np.float64)
         step = self._most / (self.levels - 1) if self.levels else 0.0
         between = step > 0 and not np.allclose(numbers["endowment"] / step % 1.0, 0.0)

@@ -41,7 +41,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Choice, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Choice, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -92,8 +92,8 @@ class Screening(RepeatedGame):
     cost: Parameter = 1.0
     max_quantity: float = 2.0
     max_price: float = 3.0
-    quantity_levels: int | None = 9
-    price_levels: int | None = 13
+    quantity_levels: Levels = 9
+    price_levels: Levels = 13
     rounds: int = 11
 
     def validate(self) -> None:
@@ -125,10 +125,11 @@ class Screening(RepeatedGame):
     def signals(self) -> list[Signal]:
         """Buyers see their taste and the open menu, sellers their cost."""
         most = [self.max_quantity, self.max_price] * 2
+        best = float(np.max(of(self.high_taste, self.agents_of("buyers"))))
         return [
             PROGRESS,
             Signal("cost", "money per squared unit", 0.0, group="sellers"),
-            Signal("taste", "money per unit", 0.0, float(np.max(self.high_taste)), "buyers"),
+            Signal("taste", "money per unit", 0.0, best, "buyers"),
             *(Signal(f"open_{n}", "", 0.0, high, "buyers") for n, high in zip(COLUMNS, most, strict=True)),
         ]
 

@@ -41,7 +41,7 @@ from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
-from commonweal.spaces import Action, Bounds, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -94,8 +94,8 @@ class Signalling(RepeatedGame):
     share_high: float = 0.5
     signal_cost: Parameter = 1.0
     max_signal: float = 2.0
-    signal_levels: int | None = 21
-    wage_levels: int | None = 21
+    signal_levels: Levels = 21
+    wage_levels: Levels = 21
     rounds: int = 11
 
     def validate(self) -> None:

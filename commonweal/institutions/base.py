@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import IncompatibleInstitution
+from commonweal.errors import IncompatibleInstitution, require_name
 from commonweal.ledger import Ledger
 from commonweal.parameters import Parameters
 from commonweal.random import Streams
@@ -109,6 +109,12 @@ class Institution(Parameters):
     governable: ClassVar[Mapping[str, tuple[float, float]]] = {}
     properties: ClassVar[frozenset[str]] = frozenset()
     companions: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_name(f"{type(self).__name__}.name", self.address)
+        for name in self.officials:
+            require_name(f"a group of {type(self).__name__}", name)
 
     @property
     def address(self) -> str:

@@ -18,7 +18,7 @@ from commonweal.errors import IncompatibleInstitution, require
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.parameters import check
 from commonweal.random import Streams
-from commonweal.spaces import Action, Choice, Real, Signal
+from commonweal.spaces import Action, Choice, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class FormalContract(Institution):
     base: str = "contribution"
     direction: Literal["reward", "charge"] = "reward"
     max_transfer: float = 1.0
-    levels: int | None = 11
+    levels: Levels = 11
     every: int | None = None
     name: str = "contract"
 

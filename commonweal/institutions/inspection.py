@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.institutions.base import Charter, Institution, Turn
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
 from commonweal.spaces import Action, Choice, Conduct, Real, Signal
 
@@ -54,7 +54,7 @@ class Inspection(Institution):
     evaded: str = "tax_evaded"
     coverage: Parameter = 0.5
     penalty: Parameter = 2.0
-    wage: Parameter = 1.0
+    wage: WorldParameter = 1.0
     max_bribe: float = 10.0
     name: str = "inspector"
 

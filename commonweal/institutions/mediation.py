@@ -19,7 +19,7 @@ from commonweal.errors import require
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.parameters import check
 from commonweal.random import Streams
-from commonweal.spaces import Action, Bounds, Choice, Conduct, Real, Signal
+from commonweal.spaces import Action, Bounds, Choice, Conduct, Levels, Real, Signal, check_range
 
 Array = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Mediator(Institution):
     base: str = "contribution"
     low: float = 0.0
     high: float = 20.0
-    levels: int | None = 21
+    levels: Levels = 21
     objective: Literal["naive", "constrained"] = "naive"
     pressure: float = 1.0
     every: int = 1
@@ -66,7 +66,7 @@ class Mediator(Institution):
         """Check the ranges."""
         aims = ("naive", "constrained")
         require(self.objective in aims, "Mediator.objective", self.objective, ", ".join(aims))
-        require(self.low < self.high, "Mediator range", (self.low, self.high), "low < high")
+        check_range("Mediator range", self.low, self.high)
         check("Mediator.pressure", self.pressure, 0.0, math.inf)
         check("Mediator.every", self.every, 1, math.inf)
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.institutions.base import Charter, Institution, Turn
-from commonweal.parameters import Parameter, check
+from commonweal.parameters import AgentParameter, check
 from commonweal.random import Streams
-from commonweal.spaces import Action, Bounds, Real, Signal
+from commonweal.spaces import Action, Bounds, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -50,9 +50,9 @@ class TradableQuotas(Institution):
     properties: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "costless"})
 
     base: str = "extraction"
-    allocation: Parameter = 2.0
+    allocation: AgentParameter = 2.0
     max_price: float = 1.0
-    levels: int | None = 11
+    levels: Levels = 11
     name: str = "permit"
 
     def validate(self) -> None:

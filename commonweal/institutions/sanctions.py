@@ -144,8 +144,7 @@ class PeerSanctions(Institution):
         if turn.stage == self.stage:
             points = self._points(turn.actions, n)
             turn.conduct[self.name] = points
-            per_target = self.cost * points if self.cost_table is None else self._tabled(points)
-            turn.ledger.collect(per_target.sum(axis=2), "burnt", "cost of punishing")
+            turn.ledger.collect(self._cost(points), "burnt", "cost of punishing")
             joined = (points > 0).sum(axis=1) >= self.quorum
             received = points.sum(axis=1) * joined
             turn.ledger.collect(self._fine(received, income), "burnt", "fine")
@@ -174,8 +173,11 @@ class PeerSanctions(Institution):
         np.put_along_axis(points, np.broadcast_to(target, amount.shape), amount, axis=2)
         return points
 
-    def _tabled(self, points: Array) -> Array:
-        return np.asarray(self.cost_table)[points.astype(np.intp)]
+    def _cost(self, points: Array) -> Array:
+        """What the points given cost each actor, `(B, N)`."""
+        if self.cost_table is None:
+            return self.cost * points.sum(axis=2)
+        return np.asarray(self.cost_table)[points.astype(np.intp)].sum(axis=2)
 
     def announce(self, state: SanctionState, charter: Charter) -> Mapping[str, Array]:
         """What each other did last, and the points received."""

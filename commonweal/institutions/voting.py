@@ -18,7 +18,7 @@ from commonweal.errors import IncompatibleInstitution, require
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.parameters import check
 from commonweal.random import Streams
-from commonweal.spaces import Action, Real, Signal
+from commonweal.spaces import Action, Levels, Real, Signal, check_range
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class Vote(Institution):
     on: str = "tax.rate"
     low: float = 0.0
     high: float = 1.0
-    levels: int | None = 11
+    levels: Levels = 11
     rule: Literal["median", "mean", "random-dictator"] = "median"
     every: int | None = None
     name: str = "vote"
@@ -60,7 +60,7 @@ class Vote(Institution):
         """Check the ranges."""
         rules = ("median", "mean", "random-dictator")
         require(self.rule in rules, "Vote.rule", self.rule, ", ".join(rules))
-        require(self.low < self.high, "Vote range", (self.low, self.high), "low < high")
+        check_range("Vote range", self.low, self.high)
         if self.every is not None:
             check("Vote.every", self.every, 1, math.inf)
 
