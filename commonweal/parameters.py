@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.errors import InvalidParameter, UnknownName, require
-from commonweal.typed import LARGEST, fit, hints
+from commonweal.typed import LARGEST, SMALLEST, fit, hints
 
 # A scalar; a tuple or `(1, N)` array, one value per agent; a `(B,)` or `(B, 1)` array, one value
 # per world. Inside a dilemma or an institution it is a float or a 2-D array, so that formulas read
@@ -47,13 +47,19 @@ def nonzero(value: Parameter) -> bool:
 
 
 def check(name: str, value: Parameter, low: float, high: float, *, open_low: bool = False) -> None:
-    """Raise `InvalidParameter` unless every entry of `value` lies in `[low, high]` (or above `low`)."""
+    """Raise `InvalidParameter` unless every entry of `value` lies in `[low, high]` (or above `low`).
+
+    Above nothing begins at 1e-12, so that ratios of what must be positive are numbers.
+    """
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise InvalidParameter(f"{name} is {value!r}; allowed: numbers") from None
-    inside = (array > low if open_low else array >= low) & (array <= high)
+    positive = open_low and low == 0.0
+    above = array >= SMALLEST if positive else array > low if open_low else array >= low
+    inside = above & (array <= high)
     allowed = f"{'above' if open_low else 'from'} {low:g} to {high:g}"
+    allowed += f", at least {SMALLEST:g}" if positive else ""
     require(bool(inside.all()), name, value, allowed)
 
 

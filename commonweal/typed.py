@@ -16,6 +16,8 @@ from commonweal.errors import InvalidParameter, told
 
 # Beyond it squares and cubes no longer fit the float32 of observations.
 LARGEST = 1e12
+# What must be positive is at least this much.
+SMALLEST = 1e-12
 MOST = 10**9
 
 
