@@ -27,10 +27,9 @@ def isoelastic(consumption: Values, aversion: Values) -> Any:
     power = 1.0 - np.asarray(aversion, np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         log = np.log(consumption)
-        if not power.any():
-            return log
-        curved = np.expm1(power * log) / np.where(power == 0.0, 1.0, power)
-    return curved if power.all() else np.where(power == 0.0, log, curved)
+        if np.ndim(power) == 0:
+            return np.expm1(power * log) / power if power else log
+        return np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
 
 
 def isoelastic_inverse(utility: Values, aversion: Values) -> Any:
