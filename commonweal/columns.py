@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.bounds import OUTSIDE, ROUNDED, margin, position, settle, table
 from commonweal.envs.base import Dilemma
 from commonweal.errors import IncompatibleInstitution, InvalidAction
 from commonweal.institutions.base import Charter, Institution
@@ -69,6 +69,16 @@ class Group:
         return np.array([a.space.size > 0 for a in self.spaces], dtype=bool)
 
     @cached_property
+    def margin(self) -> Array:
+        """How far outside of its range an entry may lie by rounding, `(C,)`; an index not at all."""
+        return np.where(self.discrete, 0.0, margin(self.low, self.high))
+
+    @cached_property
+    def ranges(self) -> Array:
+        """The ranges of the action columns as `bounds.position` reads them."""
+        return table(self.low, self.high, self.margin, self.discrete)
+
+    @cached_property
     def mask_slices(self) -> tuple[slice, ...]:
         """Place of each action column in a mask: one entry per option, one per continuous column."""
         widths = np.cumsum([0] + [a.space.size or 1 for a in self.spaces])
@@ -87,16 +97,21 @@ class Group:
     @cached_property
     def observation_low(self) -> NDArray[np.float32]:
         """Lower bounds of the observation, `(D,)`."""
-        return np.repeat([s.low for _, s in self.signals], [s.width for _, s in self.signals]).astype(
-            np.float32
-        )
+        return self._each([s.low for _, s in self.signals])
 
     @cached_property
     def observation_high(self) -> NDArray[np.float32]:
         """Upper bounds of the observation, `(D,)`."""
-        return np.repeat([s.high for _, s in self.signals], [s.width for _, s in self.signals]).astype(
-            np.float32
-        )
+        return self._each([s.high for _, s in self.signals])
+
+    @cached_property
+    def observation_ranges(self) -> NDArray[np.float32]:
+        """The ranges of the observation as `bounds.settle` reads them."""
+        low, high = self.observation_low.astype(np.float64), self.observation_high.astype(np.float64)
+        return table(low, high, margin(low, high)).astype(np.float32)
+
+    def _each(self, bounds: list[float]) -> NDArray[np.float32]:
+        return np.repeat(bounds, [signal.width for _, signal in self.signals]).astype(np.float32)
 
     def signal_slice(self, name: str) -> slice:
         """Place of an observation column by name."""
@@ -106,22 +121,6 @@ class Group:
                 return slice(start, start + signal.width)
             start += signal.width
         raise KeyError(name)
-
-
-@numba.njit(
-    "boolean(float64[:, :, :], float64[::1], float64[::1], boolean[::1])", cache=True, error_model="numpy"
-)
-def _lawful(actions, low, high, discrete):  # type: ignore[no-untyped-def]
-    """Whether all actions `(B, n, C)` are in range, and whole numbers where `discrete (C,)`."""
-    for b in range(actions.shape[0]):
-        for i in range(actions.shape[1]):
-            for c in range(actions.shape[2]):
-                value = actions[b, i, c]
-                if not low[c] <= value <= high[c]:  # NaN is not in range
-                    return False
-                if discrete[c] and value != np.rint(value):
-                    return False
-    return True
 
 
 class Columns:
@@ -177,28 +176,39 @@ class Columns:
                 sources.setdefault((owner, action.name), []).append((group.name, index, low, step))
         return [(owner, column, places) for (owner, column), places in sources.items()]
 
-    def validate(self, actions: Mapping[str, Array]) -> None:
-        """Raise `InvalidAction` where groups, shapes or values are not allowed."""
+    def read(self, actions: Mapping[str, Array]) -> dict[str, Array]:
+        """The actions as float64 within their ranges; a rounding of float32 outside of a bound is the bound.
+
+        Raises:
+            InvalidAction: groups, shapes or values are not allowed.
+        """
         if not isinstance(actions, Mapping) or not actions.keys() <= self.groups.keys():
             given = list(actions) if isinstance(actions, Mapping) else type(actions).__name__
             raise InvalidAction(f"actions of {given}; allowed: a mapping with the groups {list(self.groups)}")
+        found = {}
         for name, group in self.groups.items():
             if name not in actions:
                 raise InvalidAction(f"no actions of group {name!r}; allowed: {list(self.groups)}")
             array = actions[name]
-            if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+            numeric = isinstance(array, np.ndarray) and array.dtype.kind in "fiub"
+            if not numeric or isinstance(array, np.ma.MaskedArray):
                 kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-                raise InvalidAction(f"actions of {name} are {kind}; allowed: an array of numbers")
+                masked = "masked " if isinstance(array, np.ma.MaskedArray) else ""
+                raise InvalidAction(f"actions of {name} are {masked}{kind}; allowed: an array of numbers")
             shape = (self.num_worlds, group.size, len(group.actions))
             if array.shape != shape:
                 raise InvalidAction(f"actions of {name} have shape {array.shape}; allowed: {shape}")
-            if not _lawful(np.asarray(array, np.float64), group.low, group.high, group.discrete):
-                self._explain(group, array)
+            values = np.asarray(array, np.float64)
+            where = position(values, group.ranges)
+            if where == OUTSIDE:
+                self._explain(group, values)
+            found[name] = np.clip(values, group.low, group.high) if where == ROUNDED else values
+        return found
 
     def _explain(self, group: Group, array: Array) -> None:
         for index, (_, action) in enumerate(group.actions):
-            values = array[..., index]
-            bad = ~((values >= group.low[index]) & (values <= group.high[index]))
+            values, slack = array[..., index], group.margin[index]
+            bad = ~((values >= group.low[index] - slack) & (values <= group.high[index] + slack))
             allowed = f"{group.low[index]:g} to {group.high[index]:g}"
             if group.discrete[index]:
                 bad |= values != np.rint(values)
@@ -277,5 +287,6 @@ class Columns:
                 else:
                     array[..., start : start + signal.width] = value
                 start += signal.width
+            settle(array, group.observation_ranges)
             observation[name] = array
         return observation

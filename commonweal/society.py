@@ -21,7 +21,7 @@ from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.ledger import Ledger, shares
 from commonweal.random import Streams, world_seeds
 from commonweal.stages import Agenda
-from commonweal.state import check_arrays, from_arrays, put, select, to_arrays
+from commonweal.state import check_arrays, from_arrays, not_finite, put, select, to_arrays
 from commonweal.storage import write_arrays
 from commonweal.typed import fit
 
@@ -167,6 +167,7 @@ class Society:
         }
         self._names = [inst.address for inst in self.institutions]
         self.reset(seed)
+        self._gaps = not_finite(self.get_state())
 
     # ------------------------------------------------------------------ start and restart
 
@@ -268,7 +269,7 @@ class Society:
         """
         if not self.autoreset and self._over():
             raise InvalidAction("the episode is over; call reset() first")
-        self.columns.validate(actions)
+        actions = self.columns.read(actions)
         if self.mask is not None:
             actions = self.columns.only_allowed(actions, self.mask)
         owned = self.columns.split(actions)
@@ -525,22 +526,28 @@ class Society:
         """Restore what `get_state` returned.
 
         Raises:
-            CorruptCheckpoint: a name is missing, a shape or kind other, or a stage or clock out of range;
-                nothing has changed then.
+            CorruptCheckpoint: a name is missing, a shape or kind other, a stage or clock out of range,
+                a number not finite that is so at the start, or nothing can be seen from it; nothing has
+                changed then.
         """
         ranges = {"society.stage": (-1, self.agenda.last)}  # -1: over
         ranges |= dict.fromkeys(("society.steps", "society.plays", "society.episode", "age"), (0, 2**31))
-        check_arrays(arrays, self.get_state(), ranges)
-        given = dict(arrays)
-        with self._whole():
-            self._seed(np.array(given["seeds"], np.uint64))
-            self.age = np.array(given["age"], np.int64)
-            self.memory = from_arrays(self.memory, "society", given)
-            self.state = from_arrays(self.state, "dilemma", given)
-            self.states = {
-                name: from_arrays(state, f"institution.{name}", given) for name, state in self.states.items()
-            }
-            self._look()
+        check_arrays(arrays, self.get_state(), ranges, self._gaps)
+        try:
+            with self._whole():
+                self._restore(dict(arrays))
+        except Exception as error:
+            raise CorruptCheckpoint(f"a state from which nothing can be seen: {error!r}") from error
+
+    def _restore(self, given: dict[str, NDArray[Any]]) -> None:
+        self._seed(np.array(given["seeds"], np.uint64))
+        self.age = np.array(given["age"], np.int64)
+        self.memory = from_arrays(self.memory, "society", given)
+        self.state = from_arrays(self.state, "dilemma", given)
+        self.states = {
+            name: from_arrays(state, f"institution.{name}", given) for name, state in self.states.items()
+        }
+        self._look()
 
     def save(self, path: str) -> None:
         """Write configuration and state to an `.npz` file, atomically and without pickle."""

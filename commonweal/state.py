@@ -56,12 +56,24 @@ def from_arrays(state: S, prefix: str, arrays: dict[str, NDArray[Any]]) -> S:
     return replace(state, **restored)  # type: ignore[type-var]
 
 
+def not_finite(arrays: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """Name and kind (`"nan"`, `"infinite"`) of what is no finite number in some entry of an array."""
+    found = set()
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.kind == "f" and not np.isfinite(array).all():
+            found |= {(name, "nan")} if np.isnan(array).any() else set()
+            found |= {(name, "infinite")} if np.isinf(array).any() else set()
+    return frozenset(found)
+
+
 def check_arrays(
-    given: object, expected: Mapping[str, NDArray[Any]], ranges: Mapping[str, tuple[int, int]]
-) -> None:
+    given: object, expected: Mapping[str, NDArray[Any]], ranges: Mapping[str, tuple[int, int]],
+    gaps: frozenset[tuple[str, str]],
+) -> None:  # fmt: skip
     """Raise `CorruptCheckpoint` unless `given` has the names, shapes and kinds of `expected`.
 
-    Entries of those in `ranges` lie between the two numbers.
+    Entries of those in `ranges` lie between the two numbers; all are finite but for the `gaps` that a state
+    has at its start (`not_finite`): no price yet, say.
     """
     if not isinstance(given, Mapping):
         raise CorruptCheckpoint(f"a state is {type(given).__name__}; allowed: arrays by name")
@@ -77,3 +89,5 @@ def check_arrays(
             low, high = ranges[name]
             if not ((found >= low) & (found <= high)).all():
                 raise CorruptCheckpoint(f"{name}: found {found}; allowed: {low} to {high}")
+    for name, kind in sorted(not_finite({name: given[name] for name in expected}) - gaps):
+        raise CorruptCheckpoint(f"{name}: found {kind} entries; allowed: finite numbers")

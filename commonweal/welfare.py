@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from commonweal.curves import power_mean
 from commonweal.errors import require
 
 Array = NDArray[np.float64]
@@ -32,28 +33,24 @@ def nash(utility: ArrayLike) -> Any:
     Source: Kaneko and Nakamura (1979), Econometrica 47(2).
     """
     values = np.asarray(utility, np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.exp(np.log(values).mean(axis=-1))
+    return power_mean(values, 0.0, 1.0 / values.shape[-1])
 
 
 def prioritarian(utility: ArrayLike, aversion: float = 1.0) -> Any:
     """Atkinson's equally distributed equivalent times N, `(..., N)` -> `(...)`.
 
-    `aversion` 0 is the utilitarian sum, 1 is N times the geometric mean, infinity N times the
-    worst off. nan where a utility is negative (or zero, with `aversion` of 1 or more: it is 0).
+    `aversion` 0 is the utilitarian sum (of any utilities), 1 is N times the geometric mean, infinity N
+    times the worst off. Above 0 it is nan where a utility is negative, and with an aversion of 1 or more 0
+    where one is zero.
 
     Source: Atkinson (1970), J. Economic Theory 2(3).
     """
     require(aversion >= 0.0, "aversion", aversion, "0 or more")
     values = np.asarray(utility, np.float64)
+    if aversion == 0.0:
+        return utilitarian(values)
     n = values.shape[-1]
-    if np.isinf(aversion):
-        return n * rawlsian(values)
-    if aversion == 1.0:
-        return n * nash(values)
-    power = 1.0 - aversion
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return n * (values**power).mean(axis=-1) ** (1.0 / power)
+    return n * power_mean(values, 1.0 - aversion, 1.0 / n)
 
 
 def gini(income: ArrayLike) -> Any:

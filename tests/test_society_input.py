@@ -98,6 +98,10 @@ def test_a_state_in_other_numbers_becomes_the_same_state():
         {"age": np.array([0, -1])},
         {"dilemma.stock": np.full((2, 1), "5")},
         {"dilemma.stock": np.full((3, 1), 5.0)},
+        {"dilemma.stock": np.array([[5.0], [np.nan]])},
+        {"dilemma.stock": np.array([[np.inf], [5.0]])},
+        {"society.wealth": np.full((2, 5), -np.inf)},
+        {"institution.tax.rate": np.full((2, 1), np.nan)},
     ],
     ids=lambda changed: next(iter(changed)),
 )
@@ -106,6 +110,39 @@ def test_a_state_out_of_range_is_refused_and_nothing_has_changed(changed):
     with pytest.raises(CorruptCheckpoint, match=f"(?s){next(iter(changed))}.*allowed: "):
         society.set_state(given)
     assert all(np.array_equal(before[name], array) for name, array in society.get_state().items())
+
+
+def market():
+    society = Society(make("double_auction-v0"), num_worlds=2)
+    for step in range(6):
+        society.step(random_actions(society, np.random.default_rng(step)))
+    return society
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("left", np.nan), ("left", 99.0), ("since", np.inf), ("period", np.nan), ("quote", np.inf)],
+)
+def test_an_order_book_of_nonsense_is_refused_and_nothing_has_changed(name, value):
+    society, twin = market(), market()
+    given = society.get_state()
+    given[f"dilemma.{name}"][1, 0] = value
+    given["seeds"] += np.uint64(1)
+    with pytest.raises(CorruptCheckpoint, match=r"allowed: finite|nothing can be seen"):
+        society.set_state(given)
+    for step in range(9):
+        actions = random_actions(society, np.random.default_rng(step))
+        one, two = society.step(actions), twin.step(actions)
+        for group in one.reward:
+            assert np.array_equal(one.reward[group], two.reward[group])
+            assert np.array_equal(one.observation[group], two.observation[group])
+
+
+def test_an_order_book_without_quotes_is_a_state_also_where_all_quote():
+    society = market()
+    state = society.get_state()
+    society.set_state(state | {"dilemma.quote": np.full_like(state["dilemma.quote"], np.nan)})
+    assert np.isnan(society.get_state()["dilemma.quote"]).all()
 
 
 PLAIN = Society(make("fishery-v0"), [tax()]).to_dict()

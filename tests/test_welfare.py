@@ -41,6 +41,37 @@ def test_prioritarian_lies_between_the_sum_and_the_worst_off():
     assert (np.diff(values) < 0).all()
 
 
+@pytest.mark.parametrize("aversion", [0.5, 1.0, 2.0, 3.0, 1e6, np.inf])
+def test_negative_utilities_have_no_equivalent_however_many(aversion):
+    for utility in ([-1.0, 2.0], [-1.0, -2.0], [-1e-300, 2.0]):
+        assert np.isnan(welfare.prioritarian(utility, aversion))
+        assert np.isnan(welfare.nash(utility))
+    assert np.array_equal(
+        welfare.prioritarian([[-1.0, 2.0], [1.0, 1.0]], aversion), [np.nan, 2.0], equal_nan=True
+    )
+    assert welfare.prioritarian([-1.0, 2.0], 0.0) == 1.0
+    assert welfare.rawlsian([-1.0, 2.0]) == -1.0
+
+
+def test_utilities_of_nothing():
+    assert welfare.nash([0.0, 5.0]) == 0.0
+    assert [welfare.prioritarian([0.0, 5.0], a) for a in (1.0, 2.0, np.inf)] == [0.0, 0.0, 0.0]
+    assert welfare.prioritarian([0.0, 4.0], 0.5) == pytest.approx(2 * 1.0)  # 2 (mean of 0 and 2)^2
+    assert welfare.prioritarian([0.0, 0.0], 0.5) == 0.0
+    assert np.isnan(welfare.gini([0.0, 0.0]))
+
+
+def test_prioritarian_is_accurate_beside_one_and_finite_far_out():
+    geometric = 4 * 80.0**0.25
+    for gap in (2.0**-53, 1e-15, 1e-12, 1e-9):
+        for aversion in (1.0 - gap, 1.0 + gap):
+            assert welfare.prioritarian(INCOMES, aversion) == pytest.approx(geometric, rel=1e-12 + gap)
+    values = [welfare.prioritarian(INCOMES, a) for a in (1e2, 1e3, 1e6, 1e300)]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] == pytest.approx(8.0)
+    assert welfare.prioritarian([1e200, 1e-200], 3.0) == pytest.approx(2 * 1e-200 * 2**0.5)
+
+
 def test_scale_invariance_and_batches():
     batch = np.stack([INCOMES, 7.0 * INCOMES])
     assert welfare.gini(batch) == pytest.approx([0.375, 0.375])

@@ -38,6 +38,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import sum_of_others
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.one_stock import OneStock
 from commonweal.envs.yardsticks import (
@@ -172,9 +173,10 @@ class Attention(OneStock):
         total, spared = self.spent(state.goodwill, mean), self.spent(state.goodwill, calm)
         weight = np.broadcast_to(self.fame + provocation, provocation.shape)
         price = np.broadcast_to(np.asarray(self.price), provocation.shape)
-        rivals = (price * weight).sum(axis=1, keepdims=True) - price * weight
+        rivals = sum_of_others(price * weight)
         all_of_it = weight.sum(axis=1, keepdims=True)
-        now = spared * rivals / (all_of_it - provocation) - total * rivals / all_of_it
+        left = sum_of_others(weight) + self.fame  # in the contest, had the creator not provoked
+        now = spared * rivals / left - total * rivals / all_of_it
         readers = self.reader_harm * (mean * total - calm * spared)
         more = self.following(state.goodwill, calm)
         later = self._planned.at(more) - self._planned.at(following.goodwill)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import cara_inverse, geometric_sum
 from commonweal.envs.contracting import TIE, Employer, answer, certainty_equivalent
 from commonweal.envs.employment import Employment
 from commonweal.envs.sides import Strategies, of
@@ -46,7 +47,7 @@ def references(game: Employment) -> References:
         if (one.c, one.r, one.o) not in known:
             known[one.c, one.r, one.o] = one.enumerated() if discrete == {True} else one.exact()
     terms = [known[one.c, one.r, one.o] for one in employers]
-    later, share = game.weight - 1.0, game.principals_per_worker
+    later, share = game.discount * geometric_sum(game.discount, game.rounds - 1), game.principals_per_worker
     idle = sum(one.o for one in employers)
 
     def stick(
@@ -143,7 +144,7 @@ def played(game: Employment, wage: float, slope: float, effort: float) -> tuple[
         profit += chance * float(reward[0])
         utility += chance * float(reward[share])
     r, o = float(np.max(game.risk_aversion)), float(np.max(game.outside_option))
-    return profit, o - float(np.log1p(-r * (utility - o))) / r
+    return profit, o + float(cara_inverse(utility - o, r))
 
 
 def vertex(function: Callable[[float], float], at: float, width: float = 0.1) -> float:

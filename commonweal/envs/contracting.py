@@ -14,7 +14,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.employment import Employment, cara
+from commonweal.curves import cara
+from commonweal.envs.employment import Employment
 from commonweal.errors import NotExact
 
 Array = NDArray[np.float64]
@@ -128,7 +129,7 @@ class Employer:
         if not told and worth < self.o - TIE:
             return self.o
         pay = total + float(sums @ effort[: self.game.measured])
-        left = cara(np.array([worth - self.o]), np.array(self.r))[0]
+        left = float(cara(worth - self.o, self.r))
         return float(effort @ np.array(self.game.benefit) - pay + self.o + left)
 
     # ------------------------------------------------------------------ terms in equilibrium

@@ -45,6 +45,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import cara
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.envs.sides import of
@@ -286,10 +287,3 @@ class Employment(RepeatedGame):
         from commonweal.envs.contract_yardsticks import theory
 
         return theory()
-
-
-def cara(money: Array, risk_aversion: Array) -> Array:
-    """`(1 - exp(-r m)) / r`, and m itself where r = 0; the exponent stops at 500, far from any play."""
-    r = np.broadcast_to(risk_aversion, money.shape)
-    curved = -np.expm1(np.minimum(-r * money, 500.0)) / np.where(r > 0.0, r, 1.0)
-    return np.where(r > 0.0, curved, money)

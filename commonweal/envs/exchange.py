@@ -48,11 +48,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import shares_of_powers
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.exchange_equilibrium import solve
 from commonweal.envs.repeated import RepeatedGame, RoundState
 from commonweal.envs.walras import Economy
-from commonweal.errors import NotExact, require
+from commonweal.errors import InvalidParameter, NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, References
@@ -129,13 +130,20 @@ class Exchange(RepeatedGame):
         check("Exchange.property_rights", self.property_rights, 0.0, 1.0)
         for name in ("substitution", "strength", "decisiveness"):
             check(f"Exchange.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
+        require(np.size(self.substitution) in (1, self.num_agents), "entries of Exchange.substitution",
+                np.size(self.substitution), f"1 or {self.num_agents}")  # fmt: skip
+        try:
+            self._competition  # noqa: B018 (whose prices every round needs)
+        except NotExact as error:
+            raise InvalidParameter(f"Exchange has no competitive prices: {error}") from None
 
     @cached_property
     def economy(self) -> Economy:
         """Endowments, weights and elasticities of the N traders."""
         kind = np.arange(self.num_agents) % len(self.endowments)
         sigma = np.broadcast_to(np.asarray(self.substitution, float).reshape(-1), (self.num_agents,))
-        return Economy(np.array(self.endowments)[kind], np.array(self.weights)[kind], sigma)
+        weight = np.array(self.weights)[kind]
+        return Economy(np.array(self.endowments)[kind], weight / weight.sum(axis=1, keepdims=True), sigma)
 
     @cached_property
     def _competition(self) -> _Competition:
@@ -185,9 +193,7 @@ class Exchange(RepeatedGame):
 
     def contest(self, fight: Array) -> Array:
         """Share `(B, N)` of the unprotected goods that each wins; nan where nobody fights."""
-        force = (self.strength * fight * self.wealth) ** self.decisiveness
-        total = force.sum(axis=1, keepdims=True)
-        return np.divide(force, total, out=np.full_like(force, np.nan), where=total > 0)
+        return np.asarray(shares_of_powers(self.strength * fight * self.wealth, self.decisiveness))
 
     def fight(self, fight: Array) -> Array:
         """Holdings `(B, N, L)` after the fight, from shares `(B, N)` spent on it."""

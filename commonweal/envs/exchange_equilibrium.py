@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import hill
 from commonweal.envs.best_replies import largest_gain, polish, settle, zoomed_gain
 from commonweal.envs.repeated import Always
 from commonweal.errors import NotExact
@@ -44,7 +45,7 @@ def price_takers_arms(game: Exchange) -> float:
         raise NotExact(f"arms are {arms:.3g}; allowed: at most the poorest's wealth {game.wealth.min():.3g}")
     tried = np.linspace(0.0, float(game.wealth.max()), 2001)
     rest = (n - 1) * arms
-    won = tried**m / (tried**m + (n - 1) * arms**m) if arms > 0 else 0.0 * tried
+    won = hill(tried, arms * (n - 1) ** (1.0 / m), m) if arms > 0 else 0.0 * tried
     value = won * (1.0 - phi) * (game.wealth.sum() - rest - tried) - phi * tried
     if value.max() > (1.0 - phi) / n * (game.wealth.sum() - n * arms) - phi * arms + 1e-9:
         raise NotExact(f"at decisiveness {m:g} price takers would not all arm alike; allowed: less")

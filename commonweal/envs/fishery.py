@@ -234,4 +234,6 @@ def golden_rule_stock(growth: float, capacity: float, z: float, rate: float) -> 
         return z * capacity
     impatience = rate / growth
     linear = z + 1.0 - impatience
-    return capacity / 4.0 * (linear + math.sqrt(linear**2 + 8.0 * z * impatience))
+    root = math.hypot(linear, math.sqrt(8.0 * z * impatience))
+    # The root that does not subtract what is nearly equal.
+    return capacity / 4.0 * (linear + root if linear > 0.0 else 8.0 * z * impatience / (root - linear))

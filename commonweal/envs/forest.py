@@ -197,7 +197,7 @@ class Forest(Dilemma):
     def _unburnt(self, standing: Array, rng: Streams) -> Array:
         """1 where a stand survives the year's fires, else 0, `(B, M)`."""
         fuel = standing / self.volume(np.array([[self.oldest]]))
-        starts = 1.0 - np.exp(-self.ignition * self.interval)
+        starts = -np.expm1(-self.ignition * self.interval)
         burnt = (rng.uniform(self.num_stands) < starts) & (standing > 0.0)
         leaps = rng.uniform(2, self.num_stands) < (self.spread * fuel)[:, None, :]
         # Along a row of stands, one pass in each direction reaches all that can catch fire.

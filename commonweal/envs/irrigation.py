@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from commonweal.curves import hill
 from commonweal.envs import canal
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, Always, RepeatedGame, RoundState
@@ -145,9 +146,8 @@ class Irrigation(RepeatedGame):
 
     def delivered(self, labour: Array) -> Array:
         """Water `W(G)` that the canal delivers for labour of any shape."""
-        worn = np.asarray(self.half_labour) ** self.steepness
-        power = labour**self.steepness
-        return self.base_flow + (np.asarray(self.capacity) - self.base_flow) * power / (power + worn)
+        maintained = hill(labour, self.half_labour, self.steepness)
+        return np.asarray(self.base_flow + (np.asarray(self.capacity) - self.base_flow) * maintained)
 
     def share_out(self, water: Array, demand: Array) -> tuple[Array, Array]:
         """What arrives at each gate and what is taken there, `(..., N)`, of `water (..., 1)`."""

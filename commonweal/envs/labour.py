@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from commonweal.curves import geometric_sum, isoelastic
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.envs.mirrlees import Economy, best_top_rate, finite_rates, saez_top_rate
 from commonweal.envs.repeated import Always
@@ -160,10 +161,7 @@ class Labour(Dilemma):
         """Isoelastic utility; what is below `subsistence` counts as that."""
         if self.subsistence is not None:
             money = np.maximum(money, self.subsistence)
-        if self.risk_aversion == 1.0:
-            return np.log(money)
-        power = 1.0 - self.risk_aversion
-        return (money**power - 1.0) / power
+        return np.asarray(isoelastic(money, self.risk_aversion))
 
     def labour_cost(self, labour: Array) -> Array:
         """Disutility of labour."""
@@ -206,9 +204,7 @@ class Labour(Dilemma):
     @property
     def weight(self) -> float:
         """Discounted number of periods."""
-        if self.discount == 1.0:
-            return float(self.periods)
-        return (1.0 - self.discount**self.periods) / (1.0 - self.discount)
+        return geometric_sum(self.discount, self.periods)
 
     def _row(self, name: str) -> Array:
         """A parameter of every citizen, `(1, N)`."""
@@ -236,10 +232,9 @@ class Labour(Dilemma):
         def excess(log_price: float) -> float:
             # `price` is the marginal utility of money, equal for all under the planner.
             mean = float((skill * labour_at(math.exp(log_price))).mean())
-            return math.log(mean) + log_price / eta if eta > 0 else mean
+            return eta * math.log(max(mean, 1e-300)) + log_price
 
-        price = 1.0 if eta == 0 else math.exp(brentq(excess, -50.0, 50.0, xtol=1e-13))
-        return labour_at(price)
+        return labour_at(math.exp(brentq(excess, -700.0, 700.0, xtol=1e-13)))
 
     def economy(self, weight: Array | float = 1.0) -> Economy:
         """The citizens in rising order of skill, as `envs.mirrlees` takes them; `weight` in that order."""

@@ -36,6 +36,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import geometric_sum
 from commonweal.envs.base import Dilemma, Outcome, Play, plays_that_count
 from commonweal.envs.normal_form import (
     Cells,
@@ -175,7 +176,7 @@ class Matrix(Dilemma):
         """What a round's payoff is worth if it is earned in every round that W counts."""
         plays = self.rounds or self.time_limit
         assert plays is not None
-        return float((self.discount ** np.arange(plays)).sum())
+        return geometric_sum(self.discount, plays)
 
     def actions(self) -> list[Action]:
         """The act."""

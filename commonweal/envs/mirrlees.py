@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.optimize import LinearConstraint, NonlinearConstraint, brentq, minimize, minimize_scalar, nnls
 
+from commonweal.curves import isoelastic, isoelastic_inverse
 from commonweal.errors import NotExact, require
 
 Array = NDArray[np.float64]
@@ -84,16 +85,11 @@ class Economy:
 
     def utility(self, consumption: Array) -> Array:
         """U."""
-        if self.risk_aversion == 1.0:
-            return np.log(consumption)
-        return (consumption ** (1.0 - self.risk_aversion) - 1.0) / (1.0 - self.risk_aversion)
+        return np.asarray(isoelastic(consumption, self.risk_aversion))
 
     def consumption(self, utility: Array) -> Array:
         """The inverse of `utility`."""
-        if self.risk_aversion == 1.0:
-            return np.exp(utility)
-        inside = np.maximum(1.0 + (1.0 - self.risk_aversion) * utility, 1e-300)
-        return inside ** (1.0 / (1.0 - self.risk_aversion))
+        return np.asarray(isoelastic_inverse(utility, self.risk_aversion))
 
     def alone(self) -> Array:
         """Incomes `(n,)` without any tax."""
@@ -249,7 +245,9 @@ class Economy:
         if eta == 0.0:
             best = np.where(gain > price, all_there_is, least)
         else:
-            best = np.clip((np.maximum(gain, 1e-300) / price) ** (1.0 / eta), least, all_there_is)
+            with np.errstate(over="ignore"):
+                best = (np.maximum(gain, 1e-300) / price) ** (1.0 / eta)
+            best = np.clip(best, least, all_there_is)
         best_income = np.where(
             cost > 0.0, (price / np.maximum(cost, 1e-300)) ** self.elasticity, np.inf
         ).clip(0.0, self.most)

@@ -40,8 +40,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
+from commonweal.curves import cara, geometric_sum
 from commonweal.envs.base import Outcome, Play
-from commonweal.envs.employment import cara
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.envs.sides import Strategies, of
 from commonweal.errors import NotExact, require
@@ -274,7 +274,7 @@ class MoralHazard(RepeatedGame):
         Raises:
             NotExact: parameters by world, or a case without an exact contract.
         """
-        rows, later = self._rows(), self.weight - 1.0
+        rows, later = self._rows(), self.discount * geometric_sum(self.discount, self.rounds - 1)
         known = {row: self.best_contract(*row) for row in set(rows)}
         wages = np.stack([known[row] for row in rows])
         kind: Kind = "enumeration" if self.wage_levels else "numerical"
@@ -299,7 +299,7 @@ class MoralHazard(RepeatedGame):
         works = np.array([gain[best] > o for _, o in rows], dtype=np.float64)
         flow = 0.0
         for (r, o), wage, hired in zip(rows, fixed, works, strict=True):
-            left = float(cara(np.array([wage - self.toil[best] - o]), np.array(r))[0])
+            left = float(cara(wage - self.toil[best] - o, r))
             flow += hired * (gain[best] + self.toil[best] - wage + left) + o
 
         def told(seen: Mapping[str, Array]) -> Mapping[str, Array]:

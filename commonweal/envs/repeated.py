@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import geometric_sum
 from commonweal.envs.base import Dilemma
 from commonweal.parameters import check
 from commonweal.random import Streams
@@ -56,9 +57,7 @@ class RepeatedGame(Dilemma):
     @property
     def weight(self) -> float:
         """Discounted number of rounds: what a round's payoff is worth if it is earned in all of them."""
-        if self.discount == 1.0:
-            return float(self.rounds)
-        return (1.0 - self.discount**self.rounds) / (1.0 - self.discount)
+        return geometric_sum(self.discount, self.rounds)
 
     def signals(self) -> list[Signal]:
         """The share of the rounds that has been played."""

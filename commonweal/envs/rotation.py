@@ -60,7 +60,7 @@ class Stand:
         """What bare land is worth when it is planted and felled at `age`, again and again."""
         left = math.exp(-self.interest * age)
         timber = self.price * self.volume(age) * left - self.planting_cost
-        return (timber + self._enjoyed(age)) / (1.0 - left)
+        return -(timber + self._enjoyed(age)) / math.expm1(-self.interest * age)
 
     def _enjoyed(self, age: float) -> float:
         """Amenity of one rotation, discounted to its beginning."""
@@ -82,7 +82,7 @@ class Stand:
         r, cost = self.interest, self.planting_cost / self.price
 
         def condition(age: float) -> float:
-            return self.growth(age) * (1.0 - math.exp(-r * age)) - r * (self.volume(age) - cost)
+            return -self.growth(age) * math.expm1(-r * age) - r * (self.volume(age) - cost)
 
         high = self.wicksell()
         if self.volume(high) * math.exp(-r * high) <= cost:
@@ -152,7 +152,7 @@ def checks(cls: type[Forest]) -> Iterable[Check]:
     r = stand.interest
 
     def land(age: float) -> float:
-        return _one(cls, age)[0] / (1.0 - math.exp(-r * age))
+        return -_one(cls, age)[0] / math.expm1(-r * age)
 
     def once(age: float) -> float:
         return _one(cls, age, planting_cost=0.0)[0]

@@ -34,6 +34,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import geometric_sum
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.envs.sides import Strategies, of
@@ -203,12 +204,13 @@ class Signalling(RepeatedGame):
         self, cost: Array, signal: Array, wages: tuple[float, float], kind: Kind, how: str
     ) -> Yardstick:
         """Firms pay `wages[1]` from `signal (1, W)` of their worker on, else `wages[0]`; the able signal."""
-        rounds, low, high = self.weight, self.low_ability, self.high_ability
+        low, high = self.low_ability, self.high_ability
+        sent = geometric_sum(self.discount, self.rounds - 1)
         hired = low + self.share_high * (high - low)
         waste = self.share_high * cost * signal / high
         # The last signal is for nobody, so nobody sends it; the first round hires nobody.
         flow = self.num_workers * self.discount * hired - float(waste.sum())
-        welfare = (rounds - self.discount ** (self.rounds - 1)) * flow
+        welfare = sent * flow
         last = 1.0 - 1.5 / self.rounds
 
         def choose(seen: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -223,9 +225,8 @@ class Signalling(RepeatedGame):
         epsilon = self._gain(cost, signal, wages)
         rule = Strategies(self, {"ability": choose, "shown": bid})
         detail = {"signal": float(signal[0, 0]), "wage after signal": wages[1], "wage without": wages[0]}
-        scale = rounds - self.discount ** (self.rounds - 1)
         exact: Kind = kind if epsilon < 1e-6 else "best known"
-        return Yardstick(welfare, exact, 0.0, scale * epsilon, how, rule, detail)
+        return Yardstick(welfare, exact, 0.0, sent * epsilon, how, rule, detail)
 
     def _gain(self, cost: Array, signal: Array, wages: tuple[float, float]) -> float:
         """Largest gain per round from a deviation of a candidate (before it knows its type) or a firm."""

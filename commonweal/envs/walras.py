@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import root
 
+from commonweal.curves import power_mean
 from commonweal.errors import NotExact
 
 Array = NDArray[np.float64]
@@ -46,30 +47,17 @@ class Economy:
     def utility(self, bundle: Array) -> Array:
         """Utilities `(..., N)` of bundles `(..., N, L)`."""
         sigma = self.substitution
-        share = bundle / self.weight
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            if (sigma == 1.0).all():
-                return np.asarray(np.exp((self.weight * np.log(share)).sum(axis=-1)))
-            power = (sigma - 1.0) / np.where(sigma == 1.0, 0.5, sigma)  # not used where sigma is one
-            power = np.where(power == 0.0, 1.0, power)
-            mean = (self.weight * share ** power[:, None]).sum(axis=-1) ** (1.0 / power)
-            if (sigma != 1.0).all():
-                return np.asarray(mean)
-            geometric = np.exp((self.weight * np.log(share)).sum(axis=-1))
-        return np.where(sigma == 1.0, geometric, mean)
+        return np.asarray(power_mean(bundle / self.weight, (sigma - 1.0) / sigma, self.weight))
 
     def price_index(self, price: Array) -> Array:
         """P, the cost of a unit of utility, `(N,)`, at prices `(L,)`."""
-        sigma, log = self.substitution, np.log(price)
-        power = np.where(sigma == 1.0, 1.0, 1.0 - sigma)
-        mean = np.log((self.weight * np.exp(power[:, None] * log)).sum(axis=1)) / power
-        return np.exp(np.where(sigma == 1.0, self.weight @ log, mean))
+        return np.asarray(power_mean(price, 1.0 - self.substitution, self.weight))
 
     def demand(self, price: Array, income: Array) -> Array:
         """Bundles `(N, L)` bought at prices `(L,)` with incomes `(N,)`."""
-        sigma = self.substitution[:, None]
-        index = self.price_index(price)[:, None]
-        return np.asarray(income[:, None] * self.weight * price**-sigma * index ** (sigma - 1.0))
+        relative = np.log(price / self.price_index(price)[:, None])
+        share = self.weight * np.exp((1.0 - self.substitution)[:, None] * relative)  # of the income
+        return np.asarray(income[:, None] * share / price)
 
     def income(self, price: Array, share: Array | None = None) -> Array:
         """Incomes `(N,)`: the worth of the endowments, or shares of the worth of all."""

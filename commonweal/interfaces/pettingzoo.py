@@ -124,10 +124,12 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type
         if not isinstance(actions, Mapping):
             raise InvalidAction(f"actions are {actions!r}; allowed: a mapping from {self.possible_agents}")
         if actions.keys() != self._everyone:
-            wrong = sorted(self._everyone ^ set(actions))
-            raise InvalidAction(
-                f"actions of {sorted(actions)} (amiss: {wrong}); allowed: {self.possible_agents}"
+            unknown = [agent for agent in actions if agent not in self._everyone]
+            missing = [agent for agent in self.possible_agents if agent not in actions]
+            amiss = [f"no action of {missing}"] * bool(missing) + [f"actions of unknown {unknown}"] * bool(
+                unknown
             )
+            raise InvalidAction(f"{' and '.join(amiss)}; allowed: one of each of {self.possible_agents}")
         columns = {
             name: self.faces[name].decode([actions[agent] for agent in members], 1)
             for name, members in self.members.items()

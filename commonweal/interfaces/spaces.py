@@ -21,6 +21,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.bounds import margin
 from commonweal.columns import Group
 from commonweal.errors import InvalidAction, UnsupportedSpace, require
 
@@ -72,6 +73,7 @@ class Face:
             self.kind = "index" if len(choices) == 1 else "indices"
         self._low = np.where(self.sizes > 0, 0.0, group.low)
         self._high = np.where(self.sizes > 0, 1.0, group.high)
+        self._margin = margin(self._low, self._high)
 
     def _check_joint(self, numbers: list[str]) -> None:
         name = self.group.name
@@ -131,11 +133,10 @@ class Face:
         return np.stack(parts, axis=-1).astype(np.float64)
 
     def _from_box(self, array: Array) -> Array:
-        # A float32 bound may lie just outside of the float64 one: that much is no mistake.
-        low, high = self._low.astype(np.float32), self._high.astype(np.float32)
-        if not ((array >= low) & (array <= high)).all():  # NaN is not inside
+        low, high, slack = self._low, self._high, self._margin
+        if not ((array >= low - slack) & (array <= high + slack)).all():  # NaN is not inside
             raise InvalidAction(f"actions of {self.group.name} are {array}; allowed: {low} to {high}")
-        array = np.clip(array, self._low, self._high)
+        array = np.clip(array, low, high)
         if not self.sizes.any():
             return array
         return np.where(self.sizes > 0, np.minimum(np.floor(array * self.sizes), self.sizes - 1), array)

@@ -1,0 +1,73 @@
+"""Ranges of columns, and how much rounding may lead out of them.
+
+Doors speak float32, and wrappers compute in it: a bound comes back as its neighbour. What only rounding has
+led out of a range is at its bound, for actions on their way in and for observations on their way out; what
+is further outside was never meant to be inside, and is refused (actions) or left to be seen (observations).
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+INSIDE, ROUNDED, OUTSIDE = range(3)
+# Any actions: of any strides, read-only or not, aligned or not.
+_ANY = types.Array(types.float64, 3, "A", readonly=True, aligned=False)
+
+
+def margin(low: Array, high: Array) -> Array:
+    """How far outside of `[low, high]` a value may lie by rounding to float32, of the bounds' shape.
+
+    Two units in the last place of float32 at the larger bound, which a rescaling (one product, one sum) may
+    round; and a half, as a bound itself is rounded when a space is made of it.
+    """
+    ends = np.stack([np.abs(low), np.abs(high)])
+    largest = np.where(np.isfinite(ends), ends, 1.0).max(axis=0, initial=1e-30)
+    return 2.5 * np.spacing(largest.astype(np.float32)).astype(np.float64)
+
+
+def table(low: Array, high: Array, slack: Array, whole: NDArray[np.bool_] | bool = False) -> Array:
+    """What `position` and `settle` read of columns: bounds, bounds with slack, whether whole; `(5, C)`."""
+    return np.stack([low, high, low - slack, high + slack, np.broadcast_to(whole, low.shape)])
+
+
+@numba.njit(types.int64(_ANY, types.float64[:, ::1]), cache=True, error_model="numpy")
+def position(values, columns):  # type: ignore[no-untyped-def]
+    """Whether `values (B, n, C)` are all `INSIDE` their ranges, some `ROUNDED` out of them, or `OUTSIDE`.
+
+    NaN is outside, as is what is not whole where whole numbers are asked for; `columns` is a `table`.
+    """
+    found = INSIDE
+    for b in range(values.shape[0]):
+        for i in range(values.shape[1]):
+            for c in range(values.shape[2]):
+                value = values[b, i, c]
+                if not columns[0, c] <= value <= columns[1, c]:
+                    if not columns[2, c] <= value <= columns[3, c]:
+                        return OUTSIDE
+                    found = ROUNDED
+                if columns[4, c] != 0.0 and value != np.rint(value):
+                    return OUTSIDE
+    return found
+
+
+@numba.njit(
+    types.void(types.float32[:, :, ::1], types.float32[:, ::1]), cache=True, error_model="numpy"
+)  # fmt: skip
+def settle(seen, columns):  # type: ignore[no-untyped-def]
+    """Move what rounding has led out of its range to the bound, in place; `seen (B, n, D)`, a `table`."""
+    flat, width = seen.reshape(-1), seen.shape[2]
+    for d in range(width):
+        low, high, lowest, highest, outside = columns[0, d], columns[1, d], columns[2, d], columns[3, d], 0
+        for k in range(d, flat.size, width):  # counting has no branches: it is most of the work
+            outside += int(not low <= flat[k] <= high)
+        if outside:
+            for k in range(d, flat.size, width):
+                if lowest <= flat[k] < low:
+                    flat[k] = low
+                if high < flat[k] <= highest:
+                    flat[k] = high
