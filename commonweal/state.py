@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import CorruptCheckpoint
+from commonweal.errors import CorruptCheckpoint, told
 
 S = TypeVar("S")
 
@@ -57,14 +57,26 @@ def from_arrays(state: S, prefix: str, arrays: dict[str, NDArray[Any]]) -> S:
 
 
 def check_arrays(
-    given: object, expected: Mapping[str, NDArray[Any]], ranges: Mapping[str, tuple[int, int]]
+    given: object,
+    expected: Mapping[str, NDArray[Any]],
+    ranges: Mapping[str, tuple[float, float]],
+    maybe: Set[str] = frozenset(),
 ) -> None:
     """Raise `CorruptCheckpoint` unless `given` has the names, shapes and kinds of `expected`.
 
-    Entries of those in `ranges` lie between the two numbers.
+    Numbers are finite, and those in `ranges` lie between the two numbers.
+
+    Args:
+        given: what is checked.
+        expected: arrays by name.
+        ranges: lowest and highest entry, by name.
+        maybe: names whose entries may be NaN, where there is nothing.
     """
     if not isinstance(given, Mapping):
         raise CorruptCheckpoint(f"a state is {type(given).__name__}; allowed: arrays by name")
+    for name in given:
+        if name not in expected:
+            raise CorruptCheckpoint(f"unknown array {told(name)}; allowed: {', '.join(expected)}")
     for name, array in expected.items():
         if name not in given:
             raise CorruptCheckpoint(f"{name}: found nothing; allowed: shape {array.shape}")
@@ -73,7 +85,9 @@ def check_arrays(
             raise CorruptCheckpoint(f"{name}: found {found.shape}; allowed: shape {array.shape}")
         if not np.can_cast(found.dtype, array.dtype, "same_kind"):
             raise CorruptCheckpoint(f"{name}: found {found.dtype}; allowed: {array.dtype}")
-        if name in ranges:
-            low, high = ranges[name]
-            if not ((found >= low) & (found <= high)).all():
-                raise CorruptCheckpoint(f"{name}: found {found}; allowed: {low} to {high}")
+        nothing = np.isnan(found) if name in maybe else np.False_
+        if not (np.isfinite(found) | nothing).all():
+            raise CorruptCheckpoint(f"{name}: found {told(found)}; allowed: finite numbers")
+        low, high = ranges.get(name, (-np.inf, np.inf))
+        if not (((found >= low) & (found <= high)) | nothing).all():
+            raise CorruptCheckpoint(f"{name}: found {told(found)}; allowed: {low} to {high}")

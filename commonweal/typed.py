@@ -12,11 +12,12 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
-from commonweal.errors import InvalidParameter, told
+from commonweal.errors import InvalidParameter, require, told
 
 # Beyond it squares and cubes no longer fit the float32 of observations.
 LARGEST = 1e12
 MOST = 10**9
+LAST = 2**63 - 1  # of what is counted
 
 
 class _Unfit(Exception):
@@ -56,6 +57,19 @@ def fit(name: str, value: Any, hint: Any) -> Any:
         if isinstance(value, float) and math.isnan(value):
             raise InvalidParameter(f"{name} is nan; allowed: {describe(hint)}, not NaN") from None
         raise InvalidParameter(f"{name} is {told(value)}; allowed: {describe(hint)}") from None
+
+
+def whole(name: str, value: Any, low: int = 0, high: int = LAST) -> int:
+    """`value` as a whole number from `low` to `high`, as far as 64 bits reach.
+
+    Raises:
+        InvalidParameter: names `name`, the value and what is allowed.
+    """
+    if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
+        value = value.item()
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and value % 1 == 0
+    require(number and low <= value <= high, name, value, f"a whole number from {low} to {high}")
+    return int(value)
 
 
 def fit_fields(settings: Any) -> None:

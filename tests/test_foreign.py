@@ -527,8 +527,8 @@ def test_a_learner_of_a_foreign_world_can_be_saved(tmp_path):
 
     learner = PPO(Society(jar(), num_worlds=4), PPOConfig(), replicates=1, seed=1)
     learner.train(64)
-    learner.save(tmp_path / "jar.pt")
-    again = PPO.resume(tmp_path / "jar.pt", Society(jar(), num_worlds=4))
+    learner.save(tmp_path / "jar.npz")
+    again = PPO.resume(tmp_path / "jar.npz", Society(jar(), num_worlds=4))
     assert all(
         np.array_equal(a, b)
         for a, b in zip(learner.society.get_state().values(), again.society.get_state().values(), strict=True)
