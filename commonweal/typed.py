@@ -68,7 +68,8 @@ def whole(name: str, value: Any, low: int = 0, high: int = LAST) -> int:
     if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
         value = value.item()
     number = isinstance(value, numbers.Real) and not isinstance(value, bool) and value % 1 == 0
-    require(number and low <= value <= high, name, value, f"a whole number from {low} to {high}")
+    allowed = f"{low} or more" if high == LAST else f"{low} to {high}"
+    require(number and low <= value <= high, name, value, f"{allowed}, a whole number")
     return int(value)
 
 

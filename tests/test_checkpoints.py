@@ -142,7 +142,8 @@ def test_a_state_that_cannot_be_shown_changes_nothing():
                 market.set_state({**before, name: np.full_like(array, number)})
             except CorruptCheckpoint:
                 assert market.observation is seen
-                assert all(np.array_equal(before[k], v, equal_nan=True) for k, v in market.get_state().items())
+                now = market.get_state()
+                assert all(np.array_equal(now[key], old, equal_nan=True) for key, old in before.items())
             else:
                 market.set_state(before)
                 seen = market.observation
@@ -242,7 +243,7 @@ def test_a_society_of_an_unregistered_dilemma_is_restored_where_it_is_built(tmp_
     actions = {"citizens": np.ones((2, 3, 1))}
     governed.step(actions)
     governed.save(path)
-    with pytest.raises(CorruptCheckpoint, match="foreign-v0.*give load or resume the society"):
+    with pytest.raises(CorruptCheckpoint, match=r"foreign-v0.*give load or resume the society"):
         Society.load(path)
     other = Society.load(path, Society(jar(), num_worlds=2))
     assert np.array_equal(governed.step(actions).money, other.step(actions).money)

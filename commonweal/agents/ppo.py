@@ -205,6 +205,8 @@ class PPO:
 
     def _update(self, remaining: float) -> Info:
         started, config = time.perf_counter(), self.config
+        for team in self.teams.values():
+            team.require_finite("parameters", team.theta.detach())
         self.updates += 1
         arrays = self._rollout()
         done = 1.0 - remaining

@@ -22,7 +22,7 @@ from torch import Tensor
 from commonweal.agents.heads import Heads
 from commonweal.agents.kernel import Kernel
 from commonweal.agents.normalisation import ObservationScale, TargetScale
-from commonweal.agents.population import Actors, Layout, Stack, draw
+from commonweal.agents.population import Actors, Layout, Stack, draw, finite
 from commonweal.columns import Group
 from commonweal.errors import Diverged, require
 from commonweal.random import Streams
@@ -117,12 +117,7 @@ class Team:
     # ------------------------------------------------------------------ rollout
 
     def begin(self, num_worlds: int, masked: bool) -> None:
-        """Make room for a rollout, step by step, and draw its noise.
-
-        Raises:
-            Diverged: parameters are not finite.
-        """
-        self.require_finite("parameters", self.theta.detach())
+        """Make room for a rollout, step by step, and draw its noise."""
         length, policies = self.config.rollout, self.layout.num_policies
         shape = (length, policies, num_worlds * self.layout.agents // policies)
         inputs, options, columns = self.actor.shapes[0][0], self.heads.num_outputs, len(self.heads.places)
@@ -334,7 +329,7 @@ class Team:
     def require_finite(self, what: str, *tensors: Tensor) -> None:
         """Raise `Diverged` unless all numbers are finite."""
         for tensor in tensors:
-            if not bool(torch.isfinite(tensor).all()):
+            if not finite(tensor):
                 wrong = tensor[~torch.isfinite(tensor)]
                 raise Diverged(
                     f"{what} of {self.name}: {len(wrong)} of {tensor.numel()} numbers are {float(wrong[0])}; "
