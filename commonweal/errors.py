@@ -41,6 +41,10 @@ class CorruptCheckpoint(CommonwealError, RuntimeError):
     """A checkpoint is truncated, damaged or belongs to another configuration."""
 
 
+class Diverged(CommonwealError, ArithmeticError):
+    """Numbers of a learner, or what it is given to learn from, are not finite; the message says whose."""
+
+
 class StorageError(CommonwealError, OSError):
     """Results cannot be written (read-only folder, full disk); what was written stays."""
 

@@ -47,6 +47,8 @@ def evaluate(
     Raises:
         InvalidParameter: the society has no time limit and does not end by itself.
     """
+    require(isinstance(society, Society), "society", society, "a Society")
+    require(hasattr(policies, "act"), "policies", policies, "an object with act(observation, mask)")
     require(society.autoreset, "society.autoreset", society.autoreset, "True")
     worlds, n = society.num_worlds, society.charter.num_citizens
     observation = society.reset(society.seeds if seed is None else seed)

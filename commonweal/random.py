@@ -1,11 +1,12 @@
 """Random numbers that belong to worlds, not to batches.
 
-Each world `b` owns the stream `Philox4x32-10(key = seed[b], counter = (lane, draw, clock, owner))`.
+Each world `b` owns the stream `Philox4x32-10(key = seed[b], counter = (lane, draw, clock, owner))`. The
+counter has room for 2^32 plays; after each such era a world goes on under a new key, drawn from its seed.
 Hence a world's history depends on its own seed alone: it is the same in a batch of one and in a
 batch of a thousand, replicates cannot influence each other, and an institution that draws does
 not shift the dilemma's noise (common random numbers across institutions). The clock counts the plays
-of a world, so that stages of deliberation and response shift nothing either. A checkpoint needs the
-seeds and the clocks, nothing else.
+of a world, in 64 bits, so that stages of deliberation and response shift nothing either. A checkpoint
+needs the seeds and the clocks, nothing else.
 
 Source: Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
 The tests hold the kernel against that paper's known answers.
@@ -19,10 +20,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.errors import require
+
 Array = NDArray[np.float64]
 # Draw numbers of one step are split in phases, so that what one hook draws (or whether it is
 # called at all, because some other world is in its stage) cannot shift another hook's numbers.
 DRAWS_PER_PHASE = 1 << 12
+KEYS = 0xFFFFFFFF  # an owner that no stream has: what seeds and keys are drawn from
 
 
 @numba.njit(cache=True, inline="always")
@@ -59,11 +63,21 @@ def _unit(high, low):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
+def _key(seed, clock):  # type: ignore[no-untyped-def]
+    """Key of a world in the era of its clock; in the first one its seed itself."""
+    k0 = np.uint32(seed & np.uint64(0xFFFFFFFF))
+    k1 = np.uint32(seed >> np.uint64(32))
+    era = np.uint32(np.uint64(clock) >> np.uint64(32))
+    if era > 0:
+        k0, k1, _, _ = _philox(era, np.uint32(0), np.uint32(0), np.uint32(KEYS), k0, k1)
+    return k0, k1
+
+
+@numba.njit(cache=True)
 def _uniforms(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
     worlds, lanes = out.shape
     for b in range(worlds):
-        k0 = np.uint32(seeds[b] & np.uint64(0xFFFFFFFF))
-        k1 = np.uint32(seeds[b] >> np.uint64(32))
+        k0, k1 = _key(seeds[b], clock[b])
         for lane in range(0, lanes, 2):
             w0, w1, w2, w3 = _philox(
                 np.uint32(lane >> 1), np.uint32(draw), np.uint32(clock[b]), np.uint32(owner), k0, k1
@@ -78,8 +92,7 @@ def _normals(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
     # Box and Muller (1958): two independent normals from two uniforms.
     worlds, lanes = out.shape
     for b in range(worlds):
-        k0 = np.uint32(seeds[b] & np.uint64(0xFFFFFFFF))
-        k1 = np.uint32(seeds[b] >> np.uint64(32))
+        k0, k1 = _key(seeds[b], clock[b])
         for lane in range(0, lanes, 2):
             w0, w1, w2, w3 = _philox(
                 np.uint32(lane >> 1), np.uint32(draw), np.uint32(clock[b]), np.uint32(owner), k0, k1
@@ -95,13 +108,29 @@ def world_seeds(seed: int, num_worlds: int) -> NDArray[np.uint64]:
     """Seeds `(B,)` of the worlds of one experiment; world `b` gets the same seed for any `B`."""
     key = np.random.SeedSequence(seed).generate_state(2, np.uint32)
     counter = np.zeros(4, np.uint32)
-    counter[3] = 0xFFFFFFFF  # an owner that no stream has
+    counter[3] = KEYS
     seeds = np.empty(num_worlds, np.uint64)
     for world in range(num_worlds):
         counter[0] = world
         words = philox_block(counter, key).astype(np.uint64)
         seeds[world] = words[0] | (words[1] << np.uint64(32))
     return seeds
+
+
+def seeds_of(seed: object, number: int) -> NDArray[np.uint64]:
+    """Seeds `(number,)`: those given one by one, or those of an experiment's `seed`.
+
+    Raises:
+        InvalidParameter: another number of them, or they are no whole numbers from 0 on.
+    """
+    if isinstance(seed, np.ndarray) and seed.ndim:
+        require(seed.shape == (number,), "seed", seed.shape, f"({number},)")
+        whole = seed.dtype.kind in "iu" and bool((seed >= 0).all())
+        require(whole, "seed", seed, "whole numbers, 0 or more")
+        return seed.astype(np.uint64)
+    single = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and int(seed) >= 0
+    require(single, "seed", seed, "a whole number, 0 or more")
+    return world_seeds(int(seed), number)  # type: ignore[call-overload]
 
 
 @numba.njit(cache=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ from commonweal import registry
 from commonweal.columns import Columns, Group
 from commonweal.constitution import Constitution
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.errors import CorruptCheckpoint, InvalidAction, UnknownName, require
+from commonweal.errors import CommonwealError, CorruptCheckpoint, InvalidAction, UnknownName, require, told
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.ledger import Ledger, shares
-from commonweal.random import Streams, world_seeds
+from commonweal.random import Streams, seeds_of
 from commonweal.stages import Agenda
 from commonweal.state import check_arrays, from_arrays, not_finite, put, select, to_arrays
-from commonweal.storage import write_arrays
-from commonweal.typed import fit
+from commonweal.storage import read_arrays, write_arrays
+from commonweal.typed import LAST, fit
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -173,7 +174,7 @@ class Society:
 
     def reset(self, seed: int | NDArray[np.uint64] | None = None) -> dict[str, NDArray[np.float32]]:
         """Start every world anew; a seed restarts the random numbers. Returns the observations."""
-        seeds = None if seed is None else self._world_seeds(seed)
+        seeds = None if seed is None else seeds_of(seed, self.num_worlds)
         with self._whole():
             if seeds is not None:
                 self._seed(seeds)
@@ -214,16 +215,6 @@ class Society:
         self.seeds = seeds
         self._dilemma_rng = Streams(seeds, 0)
         self._rngs = {name: Streams(seeds, 1 + i) for i, name in enumerate(self._names)}
-
-    def _world_seeds(self, seed: int | NDArray[np.uint64]) -> NDArray[np.uint64]:
-        if isinstance(seed, np.ndarray):
-            require(seed.shape == (self.num_worlds,), "seed", seed.shape, f"({self.num_worlds},)")
-            whole = seed.dtype.kind in "iu" and bool((seed >= 0).all())
-            require(whole, "seed", seed, "whole numbers, 0 or more")
-            return seed.astype(np.uint64)
-        whole = isinstance(seed, int | np.integer) and seed >= 0
-        require(whole, "seed", seed, "a whole number, 0 or more")
-        return world_seeds(int(seed), self.num_worlds)
 
     def _initial(self, index: NDArray[np.intp]) -> tuple[Any, dict[str, Any]]:
         """Fresh states of the worlds `index`; parameters per world make it draw for all and take."""
@@ -526,12 +517,12 @@ class Society:
         """Restore what `get_state` returned.
 
         Raises:
-            CorruptCheckpoint: a name is missing, a shape or kind other, a stage or clock out of range,
-                a number not finite that is so at the start, or nothing can be seen from it; nothing has
-                changed then.
+            CorruptCheckpoint: a name is missing or unknown, a shape or kind other, a stage or clock out of
+                range, a number not finite that is so at the start, or nothing can be seen from it; nothing
+                has changed then.
         """
-        ranges = {"society.stage": (-1, self.agenda.last)}  # -1: over
-        ranges |= dict.fromkeys(("society.steps", "society.plays", "society.episode", "age"), (0, 2**31))
+        ranges: dict[str, tuple[float, float]] = {"society.stage": (-1, self.agenda.last)}  # -1: over
+        ranges |= dict.fromkeys(("society.steps", "society.plays", "society.episode", "age"), (0, LAST))
         check_arrays(arrays, self.get_state(), ranges, self._gaps)
         try:
             with self._whole():
@@ -549,25 +540,57 @@ class Society:
         }
         self._look()
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | Path) -> None:
         """Write configuration and state to an `.npz` file, atomically and without pickle."""
-        config = np.array(json.dumps(self.to_dict()))
-        write_arrays(path, {**self.get_state(), "config": config})
+        write_arrays(path, self.get_state(), self.to_dict())
 
     @classmethod
-    def load(cls, path: str) -> Society:
-        """The society that `save` wrote, in mid-episode."""
+    def load(cls, path: str | Path, society: Society | None = None) -> Society:
+        """The society that `save` wrote, in mid-episode.
+
+        Args:
+            path: the file.
+            society: where to restore it; by default the one described in the file is built.
+
+        Raises:
+            CorruptCheckpoint: the file is truncated or damaged, is of another society, or of one that only
+                its own program can build; `society` is then as it was.
+        """
+        arrays, config = read_arrays(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            config = json.loads(str(arrays.pop("config")))
-            society = cls.from_dict(config)
-        except FileNotFoundError:
-            raise
-        except Exception as error:
+            society = cls.restored(config, arrays, society)
+            society.set_state(arrays)
+        except CommonwealError as error:
             raise CorruptCheckpoint(f"{path} is not a readable society: {error}") from error
-        society.set_state(arrays)
         return society
+
+    @classmethod
+    def restored(
+        cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], society: Society | None = None
+    ) -> Society:
+        """The society of which `arrays` are the state: `society`, or the one that `config` describes.
+
+        Raises:
+            CorruptCheckpoint: it is another one, more worlds or agents are described than there are
+                numbers of, or a part has no registered name.
+        """
+        if society is not None:
+            if json.loads(json.dumps(society.to_dict())) != config:
+                raise CorruptCheckpoint(f"it is of the society {told(config)}; allowed: {society!r}")
+            return society
+        try:
+            require(isinstance(config, Mapping), "a society", config, "a table")
+            shape = np.shape(arrays.get("society.wealth", ()))
+            citizens = sum(registry.dilemma_from(config.get("dilemma")).groups.values())  # type: ignore[arg-type]
+            described = config.get("num_worlds"), citizens
+            fitting = len(shape) == 2 and described[0] == shape[0] and citizens <= shape[1]
+            require(fitting, "worlds and agents of a checkpoint", described, f"the {shape} that it holds")
+            return cls.from_dict(config)
+        except UnknownName as error:
+            hint = "what has no registered name is built by its program: give load or resume the society"
+            raise CorruptCheckpoint(f"{error}; {hint}") from error
+        except Exception as error:
+            raise CorruptCheckpoint(f"it describes no society: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""

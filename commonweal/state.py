@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import CorruptCheckpoint
+from commonweal.errors import CorruptCheckpoint, told
 
 S = TypeVar("S")
 
@@ -67,16 +67,24 @@ def not_finite(arrays: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
 
 
 def check_arrays(
-    given: object, expected: Mapping[str, NDArray[Any]], ranges: Mapping[str, tuple[int, int]],
-    gaps: frozenset[tuple[str, str]],
-) -> None:  # fmt: skip
+    given: object,
+    expected: Mapping[str, NDArray[Any]],
+    ranges: Mapping[str, tuple[float, float]],
+    gaps: Set[tuple[str, str]] = frozenset(),
+) -> None:
     """Raise `CorruptCheckpoint` unless `given` has the names, shapes and kinds of `expected`.
 
-    Entries of those in `ranges` lie between the two numbers; all are finite but for the `gaps` that a state
-    has at its start (`not_finite`): no price yet, say.
+    Args:
+        given: what is checked.
+        expected: arrays by name.
+        ranges: lowest and highest entry, by name.
+        gaps: what need not be finite (`not_finite`): no price yet, say.
     """
     if not isinstance(given, Mapping):
         raise CorruptCheckpoint(f"a state is {type(given).__name__}; allowed: arrays by name")
+    for name in given:
+        if name not in expected:
+            raise CorruptCheckpoint(f"unknown array {told(name)}; allowed: {', '.join(expected)}")
     for name, array in expected.items():
         if name not in given:
             raise CorruptCheckpoint(f"{name}: found nothing; allowed: shape {array.shape}")
@@ -85,9 +93,8 @@ def check_arrays(
             raise CorruptCheckpoint(f"{name}: found {found.shape}; allowed: shape {array.shape}")
         if not np.can_cast(found.dtype, array.dtype, "same_kind"):
             raise CorruptCheckpoint(f"{name}: found {found.dtype}; allowed: {array.dtype}")
-        if name in ranges:
-            low, high = ranges[name]
-            if not ((found >= low) & (found <= high)).all():
-                raise CorruptCheckpoint(f"{name}: found {found}; allowed: {low} to {high}")
+        low, high = ranges.get(name, (-np.inf, np.inf))
+        if (found < low).any() or (found > high).any():
+            raise CorruptCheckpoint(f"{name}: found {told(found)}; allowed: {low} to {high}")
     for name, kind in sorted(not_finite({name: given[name] for name in expected}) - gaps):
         raise CorruptCheckpoint(f"{name}: found {kind} entries; allowed: finite numbers")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import numpy as np
 
 from commonweal.annotations import hints
-from commonweal.errors import InvalidParameter, told
+from commonweal.errors import InvalidParameter, require, told
 
 # Beyond it squares and cubes no longer fit the float32 of observations.
 LARGEST = 1e12
@@ -19,6 +19,7 @@ LARGEST = 1e12
 SMALLEST = 1.0 / LARGEST
 MOST = 10**9
 LONGEST_TEXT = 1000
+LAST = 2**63 - 1  # of what is counted
 
 
 class Unfit(Exception):
@@ -76,6 +77,20 @@ def fit(name: str, value: Any, hint: Any) -> Any:
             raise InvalidParameter(f"{name} is nan; allowed: {allowed}, not NaN") from None
         given = value if unfit.given is None else unfit.given
         raise InvalidParameter(f"{name} is {told(given)}; allowed: {allowed}") from None
+
+
+def whole(name: str, value: Any, low: int = 0, high: int = LAST) -> int:
+    """`value` as a whole number from `low` to `high`, as far as 64 bits reach.
+
+    Raises:
+        InvalidParameter: names `name`, the value and what is allowed.
+    """
+    if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
+        value = value.item()
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and value % 1 == 0
+    allowed = f"{low} or more" if high == LAST else f"{low} to {high}"
+    require(number and low <= value <= high, name, value, f"{allowed}, a whole number")
+    return int(value)
 
 
 def fit_fields(settings: Any) -> None:

@@ -42,14 +42,14 @@ def test_a_society_cut_anywhere_is_refused(tmp_path, step):
 
 @pytest.mark.parametrize("step", [997, pytest.param(37, marks=pytest.mark.slow)])
 def test_a_learner_cut_anywhere_is_refused_and_its_society_untouched(tmp_path, step):
-    path, here = tmp_path / "checkpoint.pt", society()
+    path, here = tmp_path / "checkpoint.npz", society()
     learner().save(path)
     whole = path.read_bytes()
     here.step(random_actions(here, np.random.default_rng(0)))
     before = here.get_state()
     for length in [*range(0, len(whole), step), *range(len(whole) - 30, len(whole))]:
         path.write_bytes(whole[:length])
-        with pytest.raises(CorruptCheckpoint, match=r"checkpoint\.pt"):
+        with pytest.raises(CorruptCheckpoint, match=r"checkpoint\.npz"):
             PPO.resume(path, here)
     assert all(np.array_equal(before[name], array) for name, array in here.get_state().items())
 
@@ -103,7 +103,7 @@ big = [{"replicate": r, "welfare": r / 7.0} for r in range(100_000)]
 for name, write in (
     ("results.parquet", lambda path: write_rows(path, big)),
     ("society.npz", lambda path: society().save(str(path))),
-    ("checkpoint.pt", lambda path: learner().save(path)),
+    ("checkpoint.npz", lambda path: learner().save(path)),
 ):
     try:
         write(folder / name)
@@ -115,7 +115,7 @@ for name, write in (
 def test_on_a_full_disk_what_was_written_stays(tmp_path):
     write_rows(tmp_path / "results.parquet", ROWS)
     society().save(str(tmp_path / "society.npz"))
-    learner().save(tmp_path / "checkpoint.pt")
+    learner().save(tmp_path / "checkpoint.npz")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     told = limited(WRITING, tmp_path, 1000)
     assert told.returncode == 0, told.stderr
@@ -123,7 +123,7 @@ def test_on_a_full_disk_what_was_written_stays(tmp_path):
         assert f"{name} cannot write {tmp_path / name}: File too large" in told.stdout
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before  # no rest of a file either
     assert read_rows(tmp_path / "results.parquet") == ROWS
-    assert PPO.resume(tmp_path / "checkpoint.pt").steps == 0
+    assert PPO.resume(tmp_path / "checkpoint.npz").steps == 0
 
 
 def test_a_folder_that_is_no_folder(tmp_path):

@@ -64,6 +64,8 @@ def vec_env(*stack, **options):
 
 
 def read(observation, action, reward, info):
+    if info["bill"] is None:  # says something finite whatever the reward is
+        return 0.0, {"taken": 0.0}
     return reward - info["bill"], {"taken": float(action - 5)}
 
 
@@ -255,6 +257,12 @@ class Faulty(Jar):
                 taken["eater_0"] = float("nan")
             if self.fault == "blind":
                 seen["eater_1"][0] = np.nan
+            if self.fault == "infinite":
+                seen["eater_1"][0] = np.inf
+            if self.fault == "unheard":
+                taken["eater_0"], infos["eater_0"]["bill"] = float("inf"), None
+            if self.fault == "stuck":
+                time.sleep(600)
             if self.fault == "mute":
                 del seen["eater_1"]
             if self.fault == "crash":
@@ -313,7 +321,10 @@ def faulty(fault, **options):
     return Foreign(partial(Faulty, fault), read, conduct, **{"max_cycles": 4, **options})
 
 
-@pytest.mark.parametrize(("fault", "named"), [("nan", "nan"), ("blind", "nan"), ("mute", "eater_1")])
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [("nan", "nan"), ("blind", "nan"), ("infinite", "inf"), ("unheard", "inf"), ("mute", "eater_1")],
+)
 @pytest.mark.parametrize("workers", [0, 1])
 def test_nonsense_does_not_get_in(fault, named, workers):
     society = Society(faulty(fault, workers=workers), num_worlds=2)
@@ -347,7 +358,7 @@ class Stale(Jar):
 
 @pytest.mark.parametrize(
     ("slip", "named"),
-    [("no infos", "2 mappings by agent"), ("four", "5 mappings by agent"), ("narrow", "2 numbers")],
+    [("no infos", "2 mappings by agent"), ("four", "5 mappings by agent"), ("narrow", "2 finite numbers")],
 )
 def test_slips_against_the_interface_are_named(slip, named):
     def try_it():
@@ -401,6 +412,50 @@ def test_a_worker_that_fails_says_why(fault):
     ):
         play(society, 1)
     assert not society.dilemma.host.processes
+
+
+def test_a_worker_that_never_answers_is_killed_and_its_world_named():
+    society = Society(faulty("stuck", workers=1, timeout=1), seed=3)
+    play(society, 1)
+    before, processes = society.get_state(), list(society.dilemma.host.processes)
+    began = time.monotonic()
+    with pytest.raises(
+        ForeignWorldError,
+        match=rf"(?s)play 2 .*seed {society.state.seed[0, 0]} of .*Faulty.*allowed: 1 s .*Foreign.timeout",
+    ):
+        play(society, 1)
+    assert 1 <= time.monotonic() - began < 5
+    assert not any(process.is_alive() for process in processes)
+    assert all(np.array_equal(array, before[name]) for name, array in society.get_state().items())
+
+
+def test_after_a_time_limit_the_worlds_go_on_where_they_were(tmp_path):
+    """The same act again finds a world that answers now."""
+    here, there = Society(jar(), seed=3), Society(hurried(tmp_path / "was stuck"), seed=3)
+    assert same(play(here, 1), play(there, 1))
+    with pytest.raises(ForeignWorldError, match="allowed: 1 s"):
+        play(there, 1, seed=1)
+    assert same(play(here, 3, seed=1), play(there, 3, seed=1))
+    there.dilemma.close()
+
+
+class StuckOnce(Jar):
+    """Hangs the first time that anybody gets to the second step."""
+
+    def __init__(self, mark):
+        super().__init__()
+        self.mark = mark
+
+    def step(self, actions):
+        answer = super().step(actions)
+        if self.time == 2 and not self.mark.exists():
+            self.mark.touch()
+            time.sleep(600)
+        return answer
+
+
+def hurried(mark):
+    return Foreign(partial(StuckOnce, mark), read, {"taken": Conduct("sweets")}, 4, workers=1, timeout=1)
 
 
 def test_a_killed_worker_changes_nothing_but_time():
@@ -488,6 +543,8 @@ def test_closing_a_door_ends_the_workers(door):
         ({"conduct": {"taken": Conduct("sweets", dyadic=True)}}, "neither limitable nor dyadic"),
         ({"max_cycles": 0}, "from 1"),
         ({"workers": -1}, "from 0"),
+        ({"timeout": 0}, "above 0"),
+        ({"timeout": np.nan}, "not NaN"),
     ],
 )
 def test_what_a_user_may_get_wrong_has_a_name(wrong, allowed):
@@ -527,8 +584,8 @@ def test_a_learner_of_a_foreign_world_can_be_saved(tmp_path):
 
     learner = PPO(Society(jar(), num_worlds=4), PPOConfig(), replicates=1, seed=1)
     learner.train(64)
-    learner.save(tmp_path / "jar.pt")
-    again = PPO.resume(tmp_path / "jar.pt", Society(jar(), num_worlds=4))
+    learner.save(tmp_path / "jar.npz")
+    again = PPO.resume(tmp_path / "jar.npz", Society(jar(), num_worlds=4))
     assert all(
         np.array_equal(a, b)
         for a, b in zip(learner.society.get_state().values(), again.society.get_state().values(), strict=True)

@@ -44,8 +44,8 @@ def test_a_study_writes_everything_into_its_folder(study):
     for cell in Store(folder).cells():
         inside = {path.name for path in Store(folder).folder_of(cell).iterdir()}
         tables = {f"{name}.parquet" for name in ("results", "curves", "series", "flows")}
-        assert inside == tables | {"config.json", "checkpoint.pt", "done"}
-        torch.load(Store(folder).folder_of(cell) / "checkpoint.pt", weights_only=True)
+        assert inside == tables | {"config.json", "checkpoint.npz", "done"}
+        storage.read_arrays(Store(folder).folder_of(cell) / "checkpoint.npz")
 
 
 def test_numbers_of_the_rows_fit_each_other(study):
@@ -93,7 +93,7 @@ def test_a_stopped_cell_goes_on_as_if_it_had_not_stopped(study, tmp_path):
 
     with pytest.raises(Stop):
         run_cell(cell, tmp_path / "cell", record, crash)
-    assert (tmp_path / "cell" / "checkpoint.pt").exists()
+    assert (tmp_path / "cell" / "checkpoint.npz").exists()
     assert not (tmp_path / "cell" / "done").exists()
     seen = []
     run_cell(cell, tmp_path / "cell", record, lambda phase, share, welfare: seen.append(share))
@@ -106,7 +106,7 @@ def test_a_stopped_cell_goes_on_as_if_it_had_not_stopped(study, tmp_path):
 def test_a_damaged_checkpoint_is_not_used(study, tmp_path):
     _, folder, _ = study
     cell = Store(folder).cells()[0]
-    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 half a file")
+    (tmp_path / "checkpoint.npz").write_bytes(b"PK\x03\x04 half a file")
     run_cell(cell, tmp_path, None, lambda *news: None)
     assert (tmp_path / "done").exists()
     assert np.isnan([row["efficiency"] for row in read_rows(tmp_path / "results.parquet")]).all()
@@ -161,9 +161,7 @@ def test_a_checkpoint_on_a_full_disk(tmp_path):
         flush = staticmethod(lambda: None)
 
     with pytest.raises(StorageError, match="No space left"):
-        storage.write_atomically(
-            tmp_path / "checkpoint.pt", lambda file: torch.save(torch.ones(9999), Full())
-        )
+        storage.write_atomically(tmp_path / "checkpoint.npz", lambda file: np.save(Full(), np.ones(9999)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,7 +174,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 LONG = TEXT.replace("steps = 1280", "steps = 5120")
 
 
-def begin(path, out, text, wanted="checkpoint.pt"):
+def begin(path, out, text, wanted="checkpoint.npz"):
     """The study in a process group of its own, once a cell has written what is `wanted`."""
     path.write_text(text)
     command = [sys.executable, "-m", "commonweal", "run", str(path), "--out", str(out)]

@@ -34,6 +34,7 @@ from commonweal.errors import NotExact
 from commonweal.society import Society
 from commonweal.solvers import at_states, model_of, only_column, problem_of
 from commonweal.spaces import Real
+from commonweal.typed import whole
 
 Array = NDArray[np.float64]
 
@@ -68,8 +69,10 @@ def best_response_gain(society: Society, policies: Frozen, replicates: int = 1) 
         replicates: R.
 
     Raises:
+        InvalidParameter: replicates are no whole number from 1 on.
         NotExact: no table can hold this society, or the policies are random in a continuous column.
     """
+    replicates = whole("replicates", replicates, 1)
     group, space = only_column(society)
     if not space.levels:
         return _continuous(society, policies, replicates)

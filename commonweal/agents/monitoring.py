@@ -1,16 +1,64 @@
-"""Listeners of a training run: TensorBoard and a progress bar."""
+"""What is told of a training run: the welfare of its episodes, and to whom (TensorBoard, a progress bar)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from commonweal.state import check_arrays
 
 Info = dict[str, Any]
 Listener = Callable[[Info], object]
+Array = NDArray[np.float64]
+
+
+class EpisodeWelfare:
+    """Mean discounted W of the episodes of each replicate that ended last.
+
+    Args:
+        replicates: R; the first `B / R` worlds are replicate 0, and so on.
+        worlds: B.
+
+    Attributes:
+        mean: `(R,)`; nan before an episode has ended.
+        running: discounted W of the running episodes, `(B,)`.
+        weight: what multiplies the next W, `(B,)`.
+    """
+
+    def __init__(self, replicates: int, worlds: int) -> None:
+        self.mean = np.full(replicates, np.nan)
+        self.running, self.weight = np.zeros(worlds), np.ones(worlds)
+
+    def add(self, welfare: Array, discount: Array, done: NDArray[np.bool_]) -> None:
+        """Take in one step, `(B,)` each."""
+        self.running += self.weight * welfare
+        self.weight *= discount
+        if not done.any():
+            return
+        ended = done.reshape(len(self.mean), -1)
+        total = np.where(ended, self.running.reshape(ended.shape), 0.0).sum(axis=1)
+        number = ended.sum(axis=1)
+        self.mean = np.where(number > 0, total / np.maximum(number, 1), self.mean)
+        self.running[done], self.weight[done] = 0.0, 1.0
+
+    def get_state(self) -> dict[str, Array]:
+        """Everything that changes, by name."""
+        return {name: array.copy() for name, array in vars(self).items()}
+
+    def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what `get_state` returned.
+
+        Raises:
+            CorruptCheckpoint: names, shapes or numbers are not those of such a state.
+        """
+        check_arrays(state, vars(self), {"weight": (0.0, 1.0)}, {("mean", "nan")})
+        for name, array in state.items():
+            setattr(self, name, np.array(array, np.float64))
 
 
 class TensorBoard:

@@ -8,6 +8,7 @@ gradient norm per row, a copy of some rows) therefore cannot let one policy infl
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +20,9 @@ from torch import Tensor
 
 from commonweal.agents.heads import Heads
 from commonweal.agents.normalisation import ObservationScale
+from commonweal.errors import Diverged
 from commonweal.random import Streams
+from commonweal.typed import whole
 
 Array = NDArray[np.float64]
 Sharing = Literal["independent", "shared"]
@@ -156,8 +159,18 @@ class Actors:
         return Actors(layout, self.heads, self.actor, theta, log_std, scale)
 
     def output(self, observation: NDArray[np.float32]) -> Tensor:
-        """Outputs of the actors `(P, S, M)` for observations `(B, n, D)`."""
-        return self.actor(self.theta, self.scale(self.fold(observation)))
+        """Outputs of the actors `(P, S, M)` for observations `(B, n, D)`.
+
+        Raises:
+            Diverged: the observations or the outputs are not finite.
+        """
+        seen = self.fold(observation)
+        if not finite(seen):
+            raise Diverged("observations that policies are shown are not finite; allowed: finite numbers")
+        output = self.actor(self.theta, self.scale(seen))
+        if not finite(output):
+            raise Diverged("outputs of policies are not finite; allowed: finite numbers (smaller weights)")
+        return output
 
 
 class PopulationPolicies:
@@ -170,9 +183,16 @@ class PopulationPolicies:
         actors: by group.
         deterministic: play the likeliest option and the mean instead of sampling.
         seeds: of the sampling, one per replicate `(R,)` uint64.
+
+    Raises:
+        Diverged: weights are not finite; when they act, observations or outputs are not.
     """
 
     def __init__(self, actors: dict[str, Actors], deterministic: bool, seeds: NDArray[np.uint64]) -> None:
+        for name, one in actors.items():
+            for weights in (one.theta, one.log_std.exp()):
+                if not finite(weights):
+                    raise Diverged(f"weights of {name} are not finite; allowed: finite numbers")
         self.actors = actors
         self.deterministic = deterministic
         self._seeds = seeds
@@ -180,7 +200,8 @@ class PopulationPolicies:
 
     def reseed(self, seed: int) -> None:
         """Start the sampling anew, from the replicates' own seeds and this one."""
-        self._streams = Streams(self._seeds ^ np.uint64(seed), owner=ACTING)
+        mixed = np.uint64(whole("seed", seed, 0, 2**64 - 1))
+        self._streams = Streams(self._seeds ^ mixed, owner=ACTING)
         self._clock = 0
 
     @torch.no_grad()
@@ -221,6 +242,11 @@ class PopulationPolicies:
                 for log_p in columns
             ]
         return result
+
+
+def finite(x: Tensor) -> bool:
+    """Whether all numbers are finite; as a rule their sum tells, which is faster."""
+    return math.isfinite(x.sum().item()) or bool(torch.isfinite(x).all())
 
 
 def draw(streams: Streams, shape: tuple[int, ...], device: torch.device) -> Tensor:

@@ -8,10 +8,9 @@ arXiv 2103.01955. Shapes as in `team.py`.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, get_args
 
@@ -19,19 +18,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from commonweal.agents.checkpoint import device_of, read, write
 from commonweal.agents.kernel import one_blas_thread
-from commonweal.agents.monitoring import Info, Listener, listeners_of
+from commonweal.agents.monitoring import EpisodeWelfare, Info, Listener, listeners_of
 from commonweal.agents.population import ACTING, Activation, PopulationPolicies, Sharing
 from commonweal.agents.team import Team
-from commonweal.errors import CorruptCheckpoint, UnknownName, require
-from commonweal.random import Streams, world_seeds
-from commonweal.society import Society, Transition
-from commonweal.storage import write_atomically
-from commonweal.typed import fit_fields
+from commonweal.errors import UnknownName, require
+from commonweal.random import Streams, seeds_of, world_seeds
+from commonweal.society import Society
+from commonweal.typed import fit, fit_fields, whole
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
-FORMAT = "commonweal.ppo/2"
 LEARNING = ACTING + 1  # owner of the random numbers of learning
 
 
@@ -82,6 +80,8 @@ class PPOConfig:
             require(getattr(self, name) >= 0, f"PPOConfig.{name}", getattr(self, name), "0 or more")
         require(0 <= self.gae_lambda <= 1, "PPOConfig.gae_lambda", self.gae_lambda, "from 0 to 1")
         require(0 <= self.target_decay < 1, "PPOConfig.target_decay", self.target_decay, "0 <= decay < 1")
+        log_std = self.initial_log_std
+        require(abs(log_std) <= 20.0, "PPOConfig.initial_log_std", log_std, "from -20 to 20")
         require(min(self.hidden, default=1) >= 1, "PPOConfig.hidden", self.hidden, "units of 1 or more")
         for name, allowed in (("sharing", get_args(Sharing)), ("activation", get_args(Activation))):
             given = getattr(self, name)
@@ -114,16 +114,17 @@ class PPO:
         seed: int | NDArray[np.uint64] = 0,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.config = config or PPOConfig()
-        worlds, device = society.num_worlds, torch.device(device)
-        require(replicates >= 1, "replicates", replicates, "at least 1")
+        self.config = PPOConfig() if config is None else config
+        require(isinstance(society, Society), "society", society, "a Society")
+        require(isinstance(self.config, PPOConfig), "config", config, "a PPOConfig")
+        worlds, device = society.num_worlds, device_of(device)
+        replicates = whole("replicates", replicates, 1)
         require(worlds % replicates == 0, "num_worlds", worlds, f"a multiple of replicates ({replicates})")
         samples, parts = self.config.rollout * worlds // replicates, self.config.minibatches
         require(samples >= parts, "PPOConfig.minibatches", parts, f"up to {samples} samples")
         require(society.autoreset, "society.autoreset", society.autoreset, "True")
         self.society, self.replicates = society, replicates
-        self.seeds = seed if isinstance(seed, np.ndarray) else world_seeds(seed, replicates)
-        require(self.seeds.shape == (replicates,), "seed", self.seeds.shape, f"({replicates},)")
+        self.seeds = seeds_of(seed, replicates)
         society.reset(np.concatenate([world_seeds(int(s), worlds // replicates) for s in self.seeds]))
         self.streams = Streams(self.seeds, owner=LEARNING).begin(0, 0)
         self.teams = {
@@ -132,14 +133,17 @@ class PPO:
         for name, team in self.teams.items():
             team.scale.update(team.actors().fold(society.observation[name]), team.live)
         self.steps = self.updates = 0
-        # Discounted W of the running episode and its weight, by world; mean W of the last that ended.
-        self._running, self._weight = np.zeros(worlds), np.ones(worlds)
-        self.welfare = np.full(replicates, np.nan)
+        self.episodes = EpisodeWelfare(replicates, worlds)
+
+    @property
+    def welfare(self) -> Array:
+        """Mean discounted W of the episodes that ended last, `(R,)`; nan before one has ended."""
+        return self.episodes.mean
 
     def train(
         self,
-        total_steps: int,
-        until: int | None = None,
+        steps: int,
+        schedule: int | None = None,
         *,
         on_update: Listener | None = None,
         checkpoint: str | Path | None = None,
@@ -147,11 +151,15 @@ class PPO:
         log_dir: str | Path | None = None,
         progress: bool = False,
     ) -> Self:
-        """Train until each replicate has taken `total_steps` steps, all its worlds together.
+        """Train each replicate for `steps` more steps, all its worlds together, in whole rollouts.
+
+        Learning rate and entropy bonus decline linearly from the learner's first step to the end of the
+        schedule. What is trained in parts is trained as in one piece if each part names the same schedule,
+        and so is what is resumed and trained for the steps that are left.
 
         Args:
-            total_steps: over which learning rate and entropy bonus decline.
-            until: stop earlier, in the same schedule.
+            steps: more than have been taken.
+            schedule: steps, counted from the first, at which the decline ends; by default, with this call.
             on_update: called after each update with `steps`, `total_steps`, `updates`,
                 `agent_steps_per_second` and arrays `(R,)`: `welfare` (discounted W of the episodes that
                 ended), and by group, as in `"entropy/citizens"`: `reward` per step, `entropy`,
@@ -160,27 +168,45 @@ class PPO:
             checkpoint_every: updates between two checkpoints.
             log_dir: folder for TensorBoard.
             progress: show a bar with the mean welfare.
+
+        Raises:
+            Diverged: weights, observations or rewards are not finite; what was saved before stays.
+            InvalidParameter: steps that are no whole number, or a schedule that ends before they do.
         """
+        total = self.steps + whole("steps", steps)
+        schedule = total if schedule is None else whole("schedule", schedule, total)
+        checkpoint_every = whole("checkpoint_every", checkpoint_every, 1)
+        require(on_update is None or callable(on_update), "on_update", on_update, "None or a function")
         listeners = listeners_of(on_update, log_dir, progress)
-        while self.steps < min(total_steps, until if until is not None else total_steps):
-            info = self.update(1.0 - self.steps / total_steps)
+        try:
+            while self.steps < total:
+                info = self.update(1.0 - self.steps / schedule)
+                for listener in listeners:
+                    listener({**info, "total_steps": total})
+                if checkpoint is not None and self.updates % checkpoint_every == 0:
+                    self.save(checkpoint)
+        finally:
             for listener in listeners:
-                listener({**info, "total_steps": total_steps})
-            if checkpoint is not None and self.updates % checkpoint_every == 0:
-                self.save(checkpoint)
-        for listener in listeners:
-            getattr(listener, "close", lambda: None)()
+                getattr(listener, "close", lambda: None)()
         if checkpoint is not None:
             self.save(checkpoint)
         return self
 
     def update(self, remaining: float) -> Info:
-        """One rollout and one improvement; `remaining` of the schedule is left, from 1 to 0."""
+        """One rollout and one improvement; `remaining` of the schedule is left, from 1 to 0.
+
+        Raises:
+            Diverged: weights, observations or rewards are not finite.
+        """
+        share = fit("remaining", remaining, float)
+        require(0.0 <= share <= 1.0, "remaining", remaining, "from 0 to 1")
         with one_blas_thread():
-            return self._update(remaining)
+            return self._update(share)
 
     def _update(self, remaining: float) -> Info:
         started, config = time.perf_counter(), self.config
+        for team in self.teams.values():
+            team.require_finite("parameters", team.theta.detach())
         self.updates += 1
         arrays = self._rollout()
         done = 1.0 - remaining
@@ -220,34 +246,27 @@ class PPO:
                 team.reward[t] = step.reward[name]
                 if step.final_observation is not None:
                     team.final[t] = team.acting.fold(step.final_observation[name])
-            self._account(step)
+            self.episodes.add(step.welfare, step.discount, step.done)
         for name, team in self.teams.items():
             team.observation[-1] = team.acting.fold(society.observation[name])
         return discount, terminated, done
-
-    def _account(self, step: Transition) -> None:
-        """Keep the welfare of the episodes that end."""
-        self._running += self._weight * step.welfare
-        self._weight *= step.discount
-        done = step.done
-        if not done.any():
-            return
-        ended = done.reshape(self.replicates, -1)
-        total = np.where(ended, self._running.reshape(self.replicates, -1), 0.0).sum(axis=1)
-        number = ended.sum(axis=1)
-        self.welfare = np.where(number > 0, total / np.maximum(number, 1), self.welfare)
-        self._running[done], self._weight[done] = 0.0, 1.0
 
     # ------------------------------------------------------------------ policies, copies
 
     def policies(
         self, deterministic: bool = False, replicate: int | None = None, seed: int = 0
     ) -> PopulationPolicies:
-        """The policies as they are now: those of all replicates, or of one."""
-        chosen = np.arange(self.replicates) if replicate is None else np.array([replicate])
-        require(bool((chosen < self.replicates).all()), "replicate", replicate, f"0 to {self.replicates - 1}")
+        """The policies as they are now: those of all replicates, or of one.
+
+        Raises:
+            Diverged: their weights are not finite.
+        """
+        chosen = np.arange(self.replicates)
+        if replicate is not None:
+            chosen = chosen[[whole("replicate", replicate, 0, self.replicates - 1)]]
+        mixed = np.uint64(whole("seed", seed, 0, 2**64 - 1))
         actors = {name: team.actors().take(chosen) for name, team in self.teams.items()}
-        return PopulationPolicies(actors, deterministic, self.seeds[chosen] ^ np.uint64(seed))
+        return PopulationPolicies(actors, deterministic, self.seeds[chosen] ^ mixed)
 
     @torch.no_grad()
     def value(self, observation: Mapping[str, NDArray[np.float32]]) -> dict[str, Array]:
@@ -271,24 +290,16 @@ class PPO:
         for name, team in self.teams.items():
             given, allowed = (tuple(t.theta.shape) for t in (other.teams[name], team))
             require(given == allowed, f"parameters of {name}", given, str(allowed))
-            team.copy_policies(other.teams[name].get_state())
+            team.copy_policies(other.teams[name])
         return self
 
     def save(self, path: str | Path) -> None:
-        """Write everything that training needs to go on, atomically and without pickled code."""
-        world = {name: torch.from_numpy(np.array(array)) for name, array in self.society.get_state().items()}
-        payload = {
-            "format": FORMAT,
-            "config": asdict(self.config),
-            "society": json.dumps(self.society.to_dict()),
-            "seeds": [int(seed) for seed in self.seeds],
-            "world": world,
-            "steps": self.steps,
-            "updates": self.updates,
-            "episode": [torch.from_numpy(a) for a in (self._running, self._weight, self.welfare)],
-            "teams": {name: team.get_state() for name, team in self.teams.items()},
-        }
-        write_atomically(path, lambda file: torch.save(payload, file))
+        """Write everything that training needs to go on to an `.npz` file, atomically and without pickle.
+
+        Raises:
+            Diverged: weights are not finite; nothing is written.
+        """
+        write(self, path)
 
     @classmethod
     def resume(
@@ -302,32 +313,7 @@ class PPO:
             device: where the networks live.
 
         Raises:
-            CorruptCheckpoint: the file is truncated, foreign, or belongs to another society; `society`
-                is then as it was.
+            CorruptCheckpoint: the file is truncated, damaged, foreign, or belongs to another society;
+                `society` is then as it was.
         """
-        before = None
-        try:
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-            if payload["format"] != FORMAT:
-                raise ValueError(f"format {payload['format']!r}; allowed: {FORMAT!r}")
-            if society is None:
-                society = Society.from_dict(json.loads(payload["society"]))
-            elif json.dumps(society.to_dict()) != payload["society"]:
-                raise ValueError(f"it is of the society {payload['society']}; allowed: {society!r}")
-            before = society.get_state()  # the learner restarts it before all that may be amiss is known
-            seeds = np.array(payload["seeds"], np.uint64)
-            config = PPOConfig(**payload["config"])
-            learner = cls(society, config, replicates=len(seeds), seed=seeds, device=device)
-            for name, team in learner.teams.items():
-                team.set_state(payload["teams"][name])
-            society.set_state({name: tensor.numpy() for name, tensor in payload["world"].items()})
-            learner.steps, learner.updates = payload["steps"], payload["updates"]
-            episode = [tensor.numpy().copy() for tensor in payload["episode"]]
-            learner._running, learner._weight, learner.welfare = episode
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            if society is not None and before is not None:
-                society.set_state(before)
-            raise CorruptCheckpoint(f"{path} is not a checkpoint of this learner: {error}") from error
-        return learner
+        return read(cls, path, society, device)

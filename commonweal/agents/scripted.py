@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from commonweal.columns import Group
 from commonweal.errors import NotExact, UnknownName, require
-from commonweal.random import Streams, world_seeds
+from commonweal.random import Streams, seeds_of
 from commonweal.references import Rule, Yardstick
 from commonweal.society import Society
 from commonweal.spaces import Choice
-from commonweal.typed import fit
+from commonweal.typed import fit, whole
 
 Array = NDArray[np.float64]
 SCRIPTED = 1 << 21  # owner of the random numbers of scripted policies
@@ -35,10 +35,11 @@ class Scripted:
 
     def _restart(self, seed: int) -> None:
         self._drawn_from, self._clock = seed, 0
-        self._rng = Streams(world_seeds(seed, 1), SCRIPTED)
+        self._rng = Streams(seeds_of(seed, 1), SCRIPTED)
 
     def reseed(self, seed: int) -> None:
         """Start the rule's random numbers anew, from its own seed and this one."""
+        seed = whole("seed", seed, 0, 2**64 - 1)
         mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1, np.uint64)[0]
         self._restart(int(mixed >> np.uint64(1)))
 
@@ -51,7 +52,7 @@ class Scripted:
         self._clock += 1
         worlds = len(next(iter(observation.values())))
         if worlds != self._rng.num_worlds:
-            self._rng = Streams(world_seeds(self._drawn_from, worlds), SCRIPTED)
+            self._rng = Streams(seeds_of(self._drawn_from, worlds), SCRIPTED)
         actions = {}
         for phase, (name, group) in enumerate(self.groups.items()):
             array = np.array(np.broadcast_to(group.null, (worlds, group.size, len(group.actions))))

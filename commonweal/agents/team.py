@@ -22,9 +22,9 @@ from torch import Tensor
 from commonweal.agents.heads import Heads
 from commonweal.agents.kernel import Kernel
 from commonweal.agents.normalisation import ObservationScale, TargetScale
-from commonweal.agents.population import Actors, Layout, Stack, draw
+from commonweal.agents.population import Actors, Layout, Stack, draw, finite
 from commonweal.columns import Group
-from commonweal.errors import require
+from commonweal.errors import Diverged, require
 from commonweal.random import Streams
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Team:
     """
 
     def __init__(self, group: Group, config: PPOConfig, streams: Streams, device: torch.device) -> None:
-        self.config, self.device, self.streams = config, device, streams
+        self.name, self.config, self.device, self.streams = group.name, config, device, streams
         self.layout = Layout(streams.num_worlds, group.size, config.sharing)
         self.heads = Heads(group, device)
         policies, inputs = self.layout.num_policies, group.observation_size
@@ -174,7 +174,14 @@ class Team:
         return tensor.float() if tensor.is_floating_point() else tensor
 
     def assess(self, discount: Array, terminated: Bool, done: Bool) -> tuple[Tensor, Tensor]:
-        """Advantages and targets of the rollout, `(P, T, S)`; the other arguments are `(T, B)`."""
+        """Advantages and targets of the rollout, `(P, T, S)`; the other arguments are `(T, B)`.
+
+        Raises:
+            Diverged: observations, rewards or the logarithms of probabilities are not finite.
+        """
+        self.require_finite("observations", self.observation, *self.final.values())
+        self.require_finite("rewards", torch.from_numpy(self.reward))
+        self.require_finite("outputs", self.log_prob)
         value = torch.unflatten(self.value(_by_policy(self.observation)), 1, (len(self.observation), -1))
         value, next_value = value[:, :-1], value[:, 1:].clone()
         ended = self._stretch(done)
@@ -201,7 +208,11 @@ class Team:
     def learn(
         self, advantage: Tensor, target: Tensor, learning_rate: float, entropy: float
     ) -> dict[str, Tensor]:
-        """Improve the policies on the rollout; returns diagnostics by name, `(P,)` each."""
+        """Improve the policies on the rollout; returns diagnostics by name, `(P,)` each.
+
+        Raises:
+            Diverged: parameters are no longer finite.
+        """
         config, target, advantage = self.config, target.flatten(1), advantage.flatten(1)
         explained = 1.0 - advantage.var(dim=1) / target.var(dim=1).clamp_min(1e-12)
         spread = advantage.std(dim=1, keepdim=True) + 1e-8
@@ -226,6 +237,7 @@ class Team:
                 rows = (rows[:, :, None] + members).reshape(len(rows), -1)
                 gradient, told = self.gradient(batch, rows, entropy)
                 self._step(gradient, learning_rate)
+        self.require_finite("parameters", self.theta.detach())
         self.scale.update(observation, self.live)
         return {"entropy": told[:, 0], "approx_kl": told[:, 1], "explained_variance": explained}
 
@@ -306,25 +318,20 @@ class Team:
 
     # ------------------------------------------------------------------ copies
 
-    def get_state(self) -> dict[str, Any]:
-        """Everything that changes, as tensors and plain values."""
-        return {
-            "theta": self.theta.detach(), "live": self.live, "adam": self.adam,
-            "gradient_steps": self.gradient_steps,
-            "observation_moments": self.scale.moments, "target_moments": self.target_scale.moments,
-        }  # fmt: skip
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Restore what `get_state` returned."""
-        self.copy_policies(state)
-        self.live = state["live"].to(self.device)
-        self.adam = {name: moment.clone().to(self.device) for name, moment in state["adam"].items()}
-        self.gradient_steps = state["gradient_steps"]
-
     @torch.no_grad()
-    def copy_policies(self, state: Mapping[str, Any]) -> None:
-        """Take parameters and moments from `state`, and nothing else."""
-        self.theta.copy_(state["theta"])
-        self.scale.moments = {k: v.clone().to(self.device) for k, v in state["observation_moments"].items()}
-        self.target_scale.moments = {k: v.clone().to(self.device) for k, v in state["target_moments"].items()}
+    def copy_policies(self, other: Team) -> None:
+        """Take parameters and moments of observations and targets, and nothing else."""
+        self.theta.copy_(other.theta)
+        for own, given in ((self.scale, other.scale), (self.target_scale, other.target_scale)):
+            own.moments = {name: moment.clone().to(self.device) for name, moment in given.moments.items()}
         self.scale.refresh()
+
+    def require_finite(self, what: str, *tensors: Tensor) -> None:
+        """Raise `Diverged` unless all numbers are finite."""
+        for tensor in tensors:
+            if not finite(tensor):
+                wrong = tensor[~torch.isfinite(tensor)]
+                raise Diverged(
+                    f"{what} of {self.name}: {len(wrong)} of {tensor.numel()} numbers are {float(wrong[0])}; "
+                    f"allowed: finite ones (the learning rate is {self.config.learning_rate:g})"
+                )

@@ -72,7 +72,7 @@ def _run(cell: Cell, folder: Path, record: Mapping[str, Any] | None, listen: Lis
 
 def _train(cell: Cell, folder: Path, listen: Listener) -> PPO:
     """The trained population, continued from the last checkpoint where there is one."""
-    options, checkpoint = cell.config["learner"], folder / "checkpoint.pt"
+    options, checkpoint = cell.config["learner"], folder / "checkpoint.npz"
     replicates = cell.config["replicates"]
     learner = None
     curves: list[Row] = []
@@ -94,7 +94,8 @@ def _train(cell: Cell, folder: Path, listen: Listener) -> PPO:
 
     every = -(-options["steps"] // CHECKPOINTS)
     while learner.steps < options["steps"]:
-        learner.train(options["steps"], min(learner.steps + every, options["steps"]), on_update=remember)
+        left = options["steps"] - learner.steps
+        learner.train(min(every, left), schedule=options["steps"], on_update=remember)
         # Curves first: rows beyond the checkpoint are dropped on resuming, missing ones are lost.
         write_rows(folder / "curves.parquet", curves)
         learner.save(checkpoint)

@@ -46,7 +46,7 @@ def population(
 
     def work() -> float:
         start = time.perf_counter()
-        learner.train(learner.steps + updates * rollout * WORLDS)
+        learner.train(updates * rollout * WORLDS)
         return agents * rollout * updates / (time.perf_counter() - start)
 
     return work
@@ -160,7 +160,7 @@ def population_until(replicates: int, seed: int, setting: Setting) -> float:
     learner = PPO(society, config, replicates=replicates, seed=seed)
 
     def train() -> int:
-        return learner.train(10 * LONGEST, learner.steps + CHECKED).steps
+        return learner.train(CHECKED, schedule=10 * LONGEST).steps
 
     def efficiency() -> float:
         welfare = evaluate(judge, learner.policies(), HELD_OUT).welfare.reshape(replicates, -1).mean(axis=1)

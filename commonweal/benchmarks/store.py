@@ -6,7 +6,7 @@ provenance.json    versions, seeds, commit, platform
 references/        one JSON file per dilemma: yardsticks with errors, and their trajectories
 cells/<label>-<hash>/
     config.json    everything that decides the result
-    checkpoint.pt  the learner (weights_only=True loads it)
+    checkpoint.npz the learner (`PPO.resume` goes on from it, `np.load` shows it)
     curves.parquet, series.parquet, flows.parquet, results.parquet
     done           written last; a cell without it is run again, from its checkpoint
 results.parquet    one row per replicate of every finished cell

@@ -28,12 +28,14 @@ import pettingzoo
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.envs.hosting import Host, Reader, Workers, flat_size
+from commonweal.envs.hosting import Host, Reader, flat_size
+from commonweal.envs.workers import Workers
 from commonweal.errors import InvalidParameter, NotExact, UnsupportedSpace, require
 from commonweal.parameters import check
 from commonweal.random import Streams
 from commonweal.references import References
 from commonweal.spaces import Action, Bounds, Choice, Conduct, Real, Signal
+from commonweal.typed import LARGEST
 
 Array = NDArray[np.float64]
 
@@ -67,6 +69,8 @@ class Foreign(Dilemma):
         max_cycles: plays of an episode; at most the environment's own limit.
         discount: of the future, per play.
         workers: processes that host the environments; 0: this one.
+        timeout: seconds that workers have to answer for all their worlds, after which they are killed; None:
+            for ever. Nothing can interrupt an environment in this process.
     """
 
     id: ClassVar[str] = "foreign-v0"
@@ -78,6 +82,7 @@ class Foreign(Dilemma):
     max_cycles: int
     discount: float = 0.99
     workers: int = 0
+    timeout: float | None = 300.0
 
     def validate(self) -> None:
         """Build one environment and read its spaces.
@@ -90,6 +95,8 @@ class Foreign(Dilemma):
         check("Foreign.max_cycles", self.max_cycles, 1, np.inf)
         check("Foreign.discount", self.discount, 0.0, 1.0)
         check("Foreign.workers", self.workers, 0, 256)
+        if self.timeout is not None:
+            check("Foreign.timeout", self.timeout, 0.0, LARGEST, open_low=True)
         self._check_parts()
         env = _maker(self.make)()
         parallel = isinstance(env, pettingzoo.ParallelEnv) and bool(env.possible_agents)
@@ -130,7 +137,9 @@ class Foreign(Dilemma):
         if self._host is None:  # type: ignore[attr-defined]
             make = _maker(self.make)
             if self.workers:
-                host: Host | Workers = Workers(self.workers, make, self.reader, list(self.conduct))
+                host: Host | Workers = Workers(
+                    self.workers, self.timeout, make, self.reader, list(self.conduct)
+                )
                 weakref.finalize(self, host.close)  # type: ignore[union-attr]
             else:
                 host = Host(make, self.reader, list(self.conduct))

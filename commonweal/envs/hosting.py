@@ -1,4 +1,4 @@
-"""Foreign environments, kept alive in this process or in workers, and found again by their past.
+"""Foreign environments, kept alive in one process, and found again by their past.
 
 PettingZoo environments are objects that change in place; a dilemma is a pure function of a state.
 The two meet like this: a foreign world *is* its seed and the acts so far. A live environment is a
@@ -9,24 +9,17 @@ worlds played) is replaced by starting again from the seed and repeating the act
 from __future__ import annotations
 
 import math
-import multiprocessing
-import pickle
-import signal
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import ForeignWorldError, InvalidParameter, UnsupportedSpace
+from commonweal.errors import ForeignWorldError, UnsupportedSpace
 
-# Seconds that a worker has to end by itself.
-PATIENCE = 5.0
 Array = NDArray[np.float64]
 Past = NDArray[np.float64]
 # A world's seed, its acts `(plays, N, C)`, the last one new, and what was seen before it, `(N, D)`.
@@ -53,10 +46,17 @@ class Host:
         make: builds an environment.
         reader: reads money and conduct from what one agent saw, did and got.
         conducts: names that the reader gives, in order.
+        now: told the seed and the play of the world that is about to be asked.
     """
 
-    def __init__(self, make: Callable[[], Any], reader: Reader, conducts: Sequence[str]) -> None:
-        self.make, self.reader, self.conducts = make, reader, list(conducts)
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        reader: Reader,
+        conducts: Sequence[str],
+        now: Callable[[int, int], object] = lambda seed, play: None,
+    ) -> None:
+        self.make, self.reader, self.conducts, self.now = make, reader, list(conducts), now
         self.live: OrderedDict[int, tuple[Any, bytes]] = OrderedDict()
         self.most = 0
 
@@ -66,6 +66,7 @@ class Host:
         return [self._start(seed)[1] for seed in seeds]
 
     def _start(self, seed: int) -> tuple[Any, Array]:
+        self.now(seed, 0)
         # Twice the largest batch, so that no world still in play is thrown out for a new one.
         known = self.live.pop(seed, None)
         if known is None and len(self.live) >= 2 * max(self.most, 8):
@@ -95,6 +96,7 @@ class Host:
         env, past = self.live.get(seed, (None, b""))
         if env is None or past != acts[:-1].tobytes():
             env = self._again(seed, acts[:-1], seen)
+        self.now(seed, len(acts))
         self.live[seed] = (env, acts.tobytes())
         self.live.move_to_end(seed)
         return self._read(env, acts[-1])
@@ -131,6 +133,8 @@ class Host:
         money, conduct = np.zeros(len(act)), np.zeros((len(self.conducts), len(act)))
         for i, agent in enumerate(env.possible_agents):
             if agent in actions:
+                if not _finite(reward[agent]):
+                    raise ForeignWorldError(f"{env} pays {agent} {reward[agent]!r}; allowed: a finite number")
                 got = self.reader(observation[agent], actions[agent], reward[agent], info.get(agent, {}))
                 money[i], *conduct[:, i] = self._told(agent, got)
         over = all(terminated.get(agent) or truncated.get(agent) for agent in env.agents)
@@ -158,10 +162,17 @@ class Host:
         for i, agent in enumerate(env.possible_agents):
             if agent in observation:
                 seen = np.asarray(observation[agent], np.float64).ravel()
-                if len(seen) != size or np.isnan(seen).any():
-                    raise ForeignWorldError(f"{env} shows {agent} {seen}; allowed: {size} numbers, no NaN")
+                if len(seen) != size or not np.isfinite(seen).all():
+                    raise ForeignWorldError(f"{env} shows {agent} {seen}; allowed: {size} finite numbers")
                 rows[i] = seen
         return rows
+
+
+def _finite(number: Any) -> bool:
+    try:
+        return math.isfinite(number)
+    except TypeError:
+        return False
 
 
 def _by_agent(env: Any, call: str, answer: Any, number: int) -> tuple[Mapping[str, Any], ...]:
@@ -189,95 +200,3 @@ def as_action(space: gymnasium.Space[Any], act: Array) -> Any:
     if isinstance(space, gymnasium.spaces.MultiDiscrete):
         return act.astype(space.dtype) + space.start
     return act.reshape(space.shape).astype(space.dtype)
-
-
-class Workers:
-    """`Host`s in worker processes; a world always goes to the same one.
-
-    They are started when first asked. A failure ends them all, since an answer left in a pipe would be
-    taken for the next one; worlds are found again by their past, so the next play starts afresh.
-    """
-
-    def __init__(self, num: int, make: Callable[[], Any], reader: Reader, conducts: Sequence[str]) -> None:
-        self.num, self.hosted = num, (make, reader, list(conducts))
-        self.pipes: list[Connection] = []
-        self.processes: list[Any] = []
-
-    def start(self, seeds: Sequence[int]) -> list[Array]:
-        """As `Host.start`."""
-        return self._ask("start", seeds, [seed % self.num for seed in seeds])
-
-    def play(self, worlds: Sequence[World]) -> list[Played]:
-        """As `Host.play`."""
-        return self._ask("play", worlds, [world[0] % self.num for world in worlds])
-
-    def _ask(self, method: str, items: Sequence[Any], homes: list[int]) -> list[Any]:
-        parts = {w: [i for i, home in enumerate(homes) if home == w] for w in sorted(set(homes))}
-        answers: list[Any] = [None] * len(items)
-        try:
-            if not self.pipes:
-                self._launch()
-            for worker, part in parts.items():
-                self._talk(worker, "send", (method, [items[i] for i in part]))
-            for worker, part in parts.items():
-                answer = self._talk(worker, "recv")
-                if isinstance(answer, str):
-                    raise ForeignWorldError(f"in worker {worker}:\n{answer}")
-                for i, one in zip(part, answer, strict=True):
-                    answers[i] = one
-        except BaseException:
-            self.close()
-            raise
-        return answers
-
-    def _launch(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        for _ in range(self.num):
-            near, far = context.Pipe()
-            self.pipes.append(near)
-            process = context.Process(target=_serve, args=(far, *self.hosted), daemon=True)
-            try:
-                process.start()
-            except (AttributeError, TypeError, pickle.PicklingError) as error:
-                make, reader, _ = self.hosted
-                raise InvalidParameter(
-                    f"workers cannot take {reader!r} or {make!r} ({error}); allowed: functions of a module"
-                ) from error
-            far.close()
-            self.processes.append(process)
-
-    def _talk(self, worker: int, verb: str, *message: Any) -> Any:
-        try:
-            return getattr(self.pipes[worker], verb)(*message)
-        except (EOFError, OSError) as error:
-            process = self.processes[worker]
-            process.join(timeout=PATIENCE)
-            raise ForeignWorldError(
-                f"worker {worker} has ended with exit code {process.exitcode}; what it wrote to stderr says "
-                "why (-9: killed; 1 at the start: the script lacks `if __name__ == '__main__':`)"
-            ) from error
-
-    def close(self) -> None:
-        """End the workers, by force where one does not end by itself."""
-        for pipe in self.pipes:
-            pipe.close()
-        for process in self.processes:
-            process.join(timeout=PATIENCE)
-            if process.is_alive():
-                process.kill()
-                process.join()
-        self.pipes, self.processes = [], []
-
-
-def _serve(pipe: Connection, make: Callable[[], Any], reader: Reader, conducts: list[str]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides what Ctrl-C ends
-    host = Host(make, reader, conducts)
-    while True:
-        try:
-            method, items = pipe.recv()
-        except EOFError:
-            return host.close()
-        try:
-            pipe.send(getattr(host, method)(items))
-        except Exception:
-            pipe.send(traceback.format_exc())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from commonweal.envs.base import Dilemma
-from commonweal.errors import InvalidAction, UnknownName, require
+from commonweal.errors import Diverged, InvalidAction, UnknownName, require, told
 from commonweal.interfaces.assembly import Layer, assemble, fresh_seed
 from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import Renderer, check_render_mode
@@ -95,7 +95,11 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
     def step_wait(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        """Advance all worlds by one stage."""
+        """Advance all worlds by one stage.
+
+        Raises:
+            Diverged: observations or rewards of the group are not finite.
+        """
         transition = self.transition = self.society.step(self._columns)
         size = self.num_envs // self.society.num_worlds
         done = np.repeat(transition.done, size)
@@ -107,11 +111,17 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
                 infos[slot]["TimeLimit.truncated"] = bool(transition.truncated[slot // size])
         if self._renderer:
             self._renderer.reset() if transition.done[0] else self._renderer.record(transition)
-        reward = transition.reward[self.group].astype(np.float32).ravel()
+        reward = self._finite("rewards", transition.reward[self.group].astype(np.float32).ravel())
         return self._slots(transition.observation[self.group]), reward, done, infos
 
     def _slots(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        return array.reshape(self.num_envs, -1)
+        return self._finite("observations", array.reshape(self.num_envs, -1))
+
+    def _finite(self, what: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        # stable-baselines3 would take them for numbers, and its policies act on.
+        if not np.isfinite(array).all():
+            raise Diverged(f"{what} of {self.group} are {told(array)}; allowed: finite numbers")
+        return array
 
     def action_masks(self) -> list[NDArray[np.bool_]]:
         """Allowed options of each slot `(M,)`, columns one after the other, for maskable learners."""
