@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma
 from commonweal.errors import IncompatibleInstitution, InvalidAction
 from commonweal.institutions.base import Charter, Institution
+from commonweal.jit import njit
 from commonweal.spaces import Action, Choice, Signal
 
 Array = NDArray[np.float64]
@@ -108,9 +108,7 @@ class Group:
         raise KeyError(name)
 
 
-@numba.njit(
-    "boolean(float64[:, :, :], float64[::1], float64[::1], boolean[::1])", cache=True, error_model="numpy"
-)
+@njit(signature="boolean(float64[:, :, :], float64[::1], float64[::1], boolean[::1])", error_model="numpy")
 def _lawful(actions, low, high, discrete):  # type: ignore[no-untyped-def]
     """Whether all actions `(B, n, C)` are in range, and whole numbers where `discrete (C,)`."""
     for b in range(actions.shape[0]):

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from commonweal.jit import njit
 
 Array = NDArray[np.float64]
 # Draw numbers of one step are split in phases, so that what one hook draws (or whether it is
@@ -25,7 +26,7 @@ Array = NDArray[np.float64]
 DRAWS_PER_PHASE = 1 << 12
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     mask = np.uint64(0xFFFFFFFF)
     for _ in range(10):
@@ -42,7 +43,7 @@ def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@njit  # type: ignore[untyped-decorator]
 def philox_block(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """One block: `counter (4,)`, `key (2,)` -> four 32-bit words."""
     out = np.empty(4, np.uint32)
@@ -50,7 +51,7 @@ def philox_block(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArra
     return out
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _unit(high, low):  # type: ignore[no-untyped-def]
     # 53 bits of two words: uniform on [0, 1).
     return (np.float64(high >> np.uint32(5)) * 67108864.0 + np.float64(low >> np.uint32(6))) * (
@@ -58,7 +59,7 @@ def _unit(high, low):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True)
+@njit
 def _uniforms(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
     worlds, lanes = out.shape
     for b in range(worlds):
@@ -73,7 +74,7 @@ def _uniforms(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
                 out[b, lane + 1] = _unit(w2, w3)
 
 
-@numba.njit(cache=True)
+@njit
 def _normals(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
     # Box and Muller (1958): two independent normals from two uniforms.
     worlds, lanes = out.shape
@@ -104,7 +105,7 @@ def world_seeds(seed: int, num_worlds: int) -> NDArray[np.uint64]:
     return seeds
 
 
-@numba.njit(cache=True)
+@njit
 def _shuffle(uniform, order):  # type: ignore[no-untyped-def]
     """Fisher and Yates' shuffle of 0 .. n - 1 in every row of `order`, from numbers on [0, 1)."""
     for b in range(len(order)):
