@@ -7,10 +7,11 @@ is further outside was never meant to be inside, and is refused (actions) or lef
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
+
+from commonweal.jit import njit
 
 Array = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ def table(low: Array, high: Array, slack: Array, whole: NDArray[np.bool_] | bool
     return np.stack([low, high, low - slack, high + slack, np.broadcast_to(whole, low.shape)])
 
 
-@numba.njit(types.int64(_ANY, types.float64[:, ::1]), cache=True, error_model="numpy")
+@njit(signature=types.int64(_ANY, types.float64[:, ::1]), error_model="numpy")
 def position(values, columns):  # type: ignore[no-untyped-def]
     """Whether `values (B, n, C)` are all `INSIDE` their ranges, some `ROUNDED` out of them, or `OUTSIDE`.
 
@@ -55,9 +56,7 @@ def position(values, columns):  # type: ignore[no-untyped-def]
     return found
 
 
-@numba.njit(
-    types.void(types.float32[:, :, ::1], types.float32[:, ::1]), cache=True, error_model="numpy"
-)  # fmt: skip
+@njit(signature=types.void(types.float32[:, :, ::1], types.float32[:, ::1]), error_model="numpy")
 def settle(seen, columns):  # type: ignore[no-untyped-def]
     """Move what rounding has led out of its range to the bound, in place; `seen (B, n, D)`, a `table`."""
     flat, width = seen.reshape(-1), seen.shape[2]

@@ -12,6 +12,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from commonweal.errors import CommonwealError, require
+from commonweal.terminal import prepare
 
 
 def run(suite: Positional[str], /, *, out: Path | None = None, workers: int = 2, quiet: bool = False) -> int:
@@ -148,6 +149,7 @@ COMMANDS = {"run": run, "report": report, "list": list_, "show": show, "verify":
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; errors made on purpose are one line on stderr and exit code 2."""
+    prepare()
     try:
         code = tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="commonweal", args=arguments, description="Institutions compared."

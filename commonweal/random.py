@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.errors import require
+from commonweal.jit import njit
 
 Array = NDArray[np.float64]
 # Draw numbers of one step are split in phases, so that what one hook draws (or whether it is
@@ -29,7 +29,7 @@ DRAWS_PER_PHASE = 1 << 12
 KEYS = 0xFFFFFFFF  # an owner that no stream has: what seeds and keys are drawn from
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     mask = np.uint64(0xFFFFFFFF)
     for _ in range(10):
@@ -46,7 +46,7 @@ def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@njit  # type: ignore[untyped-decorator]
 def philox_block(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """One block: `counter (4,)`, `key (2,)` -> four 32-bit words."""
     out = np.empty(4, np.uint32)
@@ -54,7 +54,7 @@ def philox_block(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArra
     return out
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _unit(high, low):  # type: ignore[no-untyped-def]
     # 53 bits of two words: uniform on [0, 1).
     return (np.float64(high >> np.uint32(5)) * 67108864.0 + np.float64(low >> np.uint32(6))) * (
@@ -62,7 +62,7 @@ def _unit(high, low):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True)
+@njit
 def _key(seed, clock):  # type: ignore[no-untyped-def]
     """Key of a world in the era of its clock; in the first one its seed itself."""
     k0 = np.uint32(seed & np.uint64(0xFFFFFFFF))
@@ -73,7 +73,7 @@ def _key(seed, clock):  # type: ignore[no-untyped-def]
     return k0, k1
 
 
-@numba.njit(cache=True)
+@njit
 def _uniforms(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
     worlds, lanes = out.shape
     for b in range(worlds):
@@ -87,7 +87,7 @@ def _uniforms(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
                 out[b, lane + 1] = _unit(w2, w3)
 
 
-@numba.njit(cache=True)
+@njit
 def _normals(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
     # Box and Muller (1958): two independent normals from two uniforms.
     worlds, lanes = out.shape
@@ -133,7 +133,7 @@ def seeds_of(seed: object, number: int) -> NDArray[np.uint64]:
     return world_seeds(int(seed), number)  # type: ignore[call-overload]
 
 
-@numba.njit(cache=True)
+@njit
 def _shuffle(uniform, order):  # type: ignore[no-untyped-def]
     """Fisher and Yates' shuffle of 0 .. n - 1 in every row of `order`, from numbers on [0, 1)."""
     for b in range(len(order)):

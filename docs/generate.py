@@ -440,7 +440,7 @@ def _kept(name: str, compute: Any) -> Any:
         for old in path.parent.glob(f"{name}-*.json"):
             old.unlink()
         _write(path, json.dumps(value).encode())
-    return json.loads(path.read_text())
+    return json.loads(path.read_text("utf-8"))
 
 
 @cache

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from commonweal.agents.heads import FORBIDDEN
+from commonweal.jit import njit
 
 f4 = np.float32
-compiled = numba.njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
+compiled = njit(fastmath=True, error_model="numpy", nogil=True)
 
 
 @compiled

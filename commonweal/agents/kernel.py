@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
 from itertools import pairwise
@@ -33,6 +32,7 @@ from commonweal.agents.compiled import backward, compiled, exp, f4, forward, num
 from commonweal.agents.heads import LOG_ROOT_TWO_PI, Heads
 from commonweal.agents.normalisation import LARGEST_INPUT, ObservationScale
 from commonweal.agents.population import Layout, Stack
+from commonweal.agents.threads import pool
 
 Ints = NDArray[np.int64]
 Array = NDArray[np.float64]
@@ -40,7 +40,6 @@ BLOCK = 128  # distinct observations that go through a network together
 TASK = 1024  # samples of a task at most
 SMALLEST_PART = 1024  # samples; fewer are not worth a thread
 PARAMETERS = 64  # which take as long to move as a sample to learn from
-THREADS = ThreadPoolExecutor(thread_name_prefix="kernel")
 
 
 @cache
@@ -333,7 +332,7 @@ class Kernel:
         """Call `work(first, last, ...)` on parts of the tasks, in as many threads as PyTorch would use."""
         parts = min(torch.get_num_threads(), tasks, 1 + samples // SMALLEST_PART)
         bounds = [tasks * part // parts for part in range(parts + 1)]
-        others = [THREADS.submit(work, first, last, *arguments) for first, last in pairwise(bounds[1:])]
+        others = [pool().submit(work, first, last, *arguments) for first, last in pairwise(bounds[1:])]
         work(bounds[0], bounds[1], *arguments)
         for other in others:
             other.result()

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from commonweal.agents.normalisation import ObservationScale, TargetScale
 from commonweal.agents.population import Actors, Layout, Stack, draw, finite
 from commonweal.columns import Group
 from commonweal.errors import Diverged, require
+from commonweal.jit import njit
 from commonweal.random import Streams
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ Bool = NDArray[np.bool_]
 MEAN_DECAY, SQUARE_DECAY = 0.9, 0.999  # of Adam's moments
 
 
-@numba.njit(cache=True)
+@njit
 def _carried_back(delta, carry):  # type: ignore[no-untyped-def]
     """`delta[t] + carry[t] * (what follows at t + 1)` in place, for `(P, T, S)`."""
     for p in range(delta.shape[0]):

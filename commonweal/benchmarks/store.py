@@ -69,7 +69,8 @@ def read_rows(path: Path) -> list[Row]:
         StorageError: there is no such file, or it is damaged.
     """
     try:
-        rows: list[Row] = pq.read_table(path).to_pylist()
+        with path.open("rb") as file:  # Arrow would read names of folders as addresses and as columns
+            rows: list[Row] = pq.read_table(file).to_pylist()
         return rows
     except (OSError, pa.ArrowException) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
@@ -159,8 +160,10 @@ def _commit() -> str | None:
         return None
     try:
         told = subprocess.run(
-            ["git", "-C", str(package), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True, text=True, timeout=10, check=True,
+            # Without locks, as git would write its index anew to know faster what has changed.
+            ["git", "--no-optional-locks", "-C", str(package),
+             "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True, encoding="utf-8", timeout=10, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None

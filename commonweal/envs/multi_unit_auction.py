@@ -37,7 +37,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
@@ -45,6 +44,7 @@ from scipy.stats import hypergeom
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
+from commonweal.jit import njit
 from commonweal.parameters import AgentParameter, check
 from commonweal.random import Streams, world_seeds
 from commonweal.references import Check, References, Yardstick
@@ -62,7 +62,7 @@ class MultiUnitState(RoundState):
     value: Array
 
 
-@numba.njit(cache=True)
+@njit
 def _sell(bid, order, units, pricing, won, payment):  # type: ignore[no-untyped-def]
     """Give the units to the first of `order (B, N M)` and fill `won`, `payment (B, N)`."""
     worlds, n, demand = bid.shape

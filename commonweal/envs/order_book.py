@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numba
+from commonweal.jit import njit
 
 
-@numba.njit(cache=True)
+@njit
 def match(order, posts, price, buyers, resampling, left, quote, since, arrivals, last, paid):  # type: ignore[no-untyped-def]
     """Let agents arrive in `order (B, N)`, each at most once, and trade or stand in the book.
 
