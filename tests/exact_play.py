@@ -1,7 +1,7 @@
 """Expected returns of any way of playing a game of rounds, through `step` itself and without sampling.
 
-Chance is laid out evenly over worlds: uniform draws on midpoints, normal ones on the nodes of a quadrature. The
-mean over worlds is then the expectation, up to rounding, if probabilities are multiples of 1 / `POINTS`.
+Chance is laid out evenly over worlds: uniform draws on midpoints, normal ones on the nodes of a quadrature.
+The mean over worlds is then the expectation, up to rounding, if probabilities are multiples of 1 / `POINTS`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,25 +18,25 @@ MASS = MASS / MASS.sum()
 
 
 class Even(Streams):
-    """Draws in `lots` times `POINTS` worlds for each of `trials`.
+    """Draws in `rivals` times `POINTS` worlds for each of `trials`.
 
-    Successive uniform draws take turns between `POINTS` midpoints (types, outcomes) and `lots` of them (ties),
-    if there are lots; agents are shifted against each other, so that a lot gives each its turn.
+    Successive uniform draws take turns between types or outcomes and, if there are rivals, the lot among
+    them. Agents are shifted against each other, so that the lot falls on each rival in turn.
     """
 
-    def __init__(self, trials: int, lots: int = 1, points: int = POINTS) -> None:
-        super().__init__(np.zeros(trials * points * lots, np.uint64), 0)
-        fine, coarse = np.meshgrid(np.arange(points), np.arange(lots), indexing="ij")
-        self.axes = [np.tile((fine.ravel() + 0.5) / points, trials)]
-        if lots > 1:
-            self.axes.append(np.tile((coarse.ravel() + 0.5) / lots, trials))
+    def __init__(self, trials: int, rivals: int = 1) -> None:
+        super().__init__(np.zeros(trials * POINTS * rivals, np.uint64), 0)
+        types, lots = np.meshgrid(np.arange(POINTS), np.arange(rivals), indexing="ij")
+        self.turns = [(np.tile((types.ravel() + 0.5) / POINTS, trials), None)]
+        if rivals > 1:
+            self.turns.append((np.tile((lots.ravel() + 0.5) / rivals, trials), rivals))
         self.count = 0
 
     def uniform(self, *shape):
-        lanes = int(np.prod(shape))
-        drawn = self.axes[self.count % len(self.axes)]
+        drawn, parts = self.turns[self.count % len(self.turns)]
         self.count += 1
-        return ((drawn[:, None] + np.arange(lanes) / lanes) % 1.0).reshape(len(drawn), *shape)
+        lanes = int(np.prod(shape))
+        return ((drawn[:, None] + np.arange(lanes) / (parts or lanes)) % 1.0).reshape(len(drawn), *shape)
 
 
 class Nodes(Streams):
@@ -65,8 +65,8 @@ def seen_by(game: Dilemma, state) -> Iterator[tuple[str, Mapping[str, np.ndarray
                 value = values[signal.name]
                 if signal.group is None and value.shape[1] > size:
                     value = value[:, game.agents_of(group)]
-                shape = (worlds, size, *value.shape[2:])
-                columns[signal.name] = np.broadcast_to(value, shape).astype(np.float32).reshape(*shape[:2], -1)
+                shown = np.broadcast_to(value, (worlds, size, *value.shape[2:]))
+                columns[signal.name] = shown.astype(np.float32).reshape(worlds, size, -1)
         yield group, columns
 
 

@@ -177,7 +177,7 @@ def test_principals_who_share_the_benefit_offer_weaker_incentives():
     found = [one.selfish, *(f.others["contracts"] for f in more)]
     assert [f.detail["slope"] for f in found] == pytest.approx([1 / 2, 1 / 3, 1 / 4])
     assert found[0].welfare > found[1].welfare > found[2].welfare
-    # That nobody makes an acceptable offer is an equilibrium of two principals, not of one; zero is the worst.
+    # That nobody makes an acceptable offer is an equilibrium of two principals, not of one.
     for levels in ({}, FREE):
         alone = Employer(employment(**levels), 1.0, 1.0, 0.0).no_contract()
         assert alone is not None

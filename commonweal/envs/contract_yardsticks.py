@@ -186,4 +186,4 @@ def theory() -> Iterator[Check]:
 
 def _slope(game: Employment) -> float:
     found = game.references()
-    return {"selfish": found.selfish, **found.others}["contracts" if found.others else "selfish"].detail["slope"]
+    return found.others.get("contracts", found.selfish).detail["slope"]

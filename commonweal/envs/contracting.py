@@ -220,9 +220,10 @@ class Employer:
                 gains[p] = profit.max() - own
                 if gains[p] > EQUAL or len(wage) == 1:
                     ties = np.flatnonzero(profit >= profit.max() - EQUAL)
+                    place = ties[0]
                     if len(wage) == 1:  # among equally good contracts, the worst for the group
-                        ties = ties[np.argsort([self.welfare(tried_wage[[t]], tried_slope[[t]]) for t in ties])]
-                    wage[p], slope[p] = tried_wage[ties[0]], tried_slope[ties[0]]
+                        place = min(ties, key=lambda t: self.welfare(tried_wage[[t]], tried_slope[[t]]))
+                    wage[p], slope[p] = tried_wage[place], tried_slope[place]
             gain = self._largest_gain(wage, slope, tried_wage, tried_slope)
             if gain < least:
                 found, least = (wage.copy(), slope.copy()), gain
@@ -232,7 +233,7 @@ class Employer:
 
     def _near_linear(self) -> tuple[Array, Array]:
         """Levels of wage `(P,)` and slope `(P, K)` near the interior terms, acceptable where wages reach."""
-        game, share = self.game, self.game.principals_per_worker
+        game = self.game
         assert game.slope_levels
         _, slope = self.linear()
         step = game.max_slope / (game.slope_levels - 1)
@@ -278,7 +279,8 @@ class Employer:
             tried_wage, tried_slope = self.offers()
         else:
             tried_slope = self._scan()
-            tried_wage = np.maximum(self.o - self.value(np.full(len(tried_slope), others), tried_slope), wage[0])
+            needed = self.o - self.value(np.full(len(tried_slope), others), tried_slope)
+            tried_wage = np.maximum(needed, wage[0])
             tried_wage, tried_slope = (x[tried_wage <= game.max_wage] for x in (tried_wage, tried_slope))
         profit = self.profit(tried_wage, tried_slope, others, slope[0])
         return Terms(wage, slope, max(0.0, float(profit.max(initial=0.0))))
