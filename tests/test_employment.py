@@ -74,7 +74,8 @@ def test_no_offer_pays_a_principal_more(share):
     game = employment(
         num_workers=2, principals_per_worker=share, risk_aversion=(1.0,) * 2 * share + (1.0, 0.5)
     )
-    selfish = game.references().selfish
+    found = game.references()
+    selfish = found.others.get("contracts", found.selfish)  # several may also make no acceptable offer
     terms, answer = strategies(game, selfish)
     wages, slopes = np.linspace(-1, 1, 21), np.linspace(0, 1, 11)
     for p in range(2 * share):
@@ -171,16 +172,32 @@ def test_rivalry_with_a_task_that_is_not_measured_lowers_the_slope():
 
 
 def test_principals_who_share_the_benefit_offer_weaker_incentives():
-    found = [employment(principals_per_worker=p, **FREE).references() for p in (1, 2, 3)]
-    assert [f.selfish.detail["slope"] for f in found] == pytest.approx([1 / 2, 1 / 3, 1 / 4])
-    assert found[0].selfish.welfare > found[1].selfish.welfare > found[2].selfish.welfare
+    one, *more = (employment(principals_per_worker=p, **FREE).references() for p in (1, 2, 3))
+    found = [one.selfish, *(f.others["contracts"] for f in more)]
+    assert [f.detail["slope"] for f in found] == pytest.approx([1 / 2, 1 / 3, 1 / 4])
+    assert found[0].welfare > found[1].welfare > found[2].welfare
     # That nobody makes an acceptable offer is an equilibrium of two principals, not of one.
     for levels in ({}, FREE):
-        alone = Employer(employment(**levels), 1.0, 1.0, 0.0)
-        assert alone.gain_over_nothing() == pytest.approx(0.25)
-        nothing = employment(principals_per_worker=2, **levels).references().others["no contract"]
-        assert nothing.epsilon == 0.0
-        assert nothing.welfare == 0.0
+        alone = Employer(employment(**levels), 1.0, 1.0, 0.0).no_contract()
+        assert alone is not None
+        assert alone.gain == pytest.approx(0.25)
+        shared = employment(principals_per_worker=2, **levels).references()
+        assert shared.selfish.epsilon == 0.0
+        assert shared.selfish.welfare == 0.0
+        assert shared.others["contracts"].welfare > 8.0
+
+
+def test_the_planner_on_levels_pays_by_slopes_where_no_wage_fits():
+    """Wages of -1, 0 or 1 alone bring 0.0205; all joint plays were tried."""
+    coarse = employment(num_workers=1, risk_aversion=4, effort_levels=8, wage_levels=3, rounds=2)
+    assert coarse.references().planner.welfare == pytest.approx(0.4073, abs=5e-5)
+
+
+def test_nobody_is_employed_at_a_loss():
+    for levels in ({}, FREE):
+        found = employment(outside_option=0.8, **levels).references()
+        assert found.selfish.welfare == pytest.approx(11 * 4 * 0.8)
+        assert found.selfish.epsilon == 0.0
 
 
 def test_two_rounds_by_hand():

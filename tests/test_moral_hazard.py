@@ -109,6 +109,20 @@ def test_what_makes_it_a_dilemma():
     assert averse.references().gap > 0.1
 
 
+def test_nobody_is_employed_at_a_loss():
+    game = hazard(wage_levels=None, outside_option=0.8, num_workers=1, rounds=2)
+    assert game.references().selfish.welfare == pytest.approx(1.6)
+    assert game.references().planner.welfare == pytest.approx(1.6)
+
+
+def test_the_planner_pays_the_best_wage_of_all_levels_for_the_best_effort_at_it():
+    """The efficient effort needs 0.53; of 0, 0.5 and 1 the last loses more than a little effort gains."""
+    game = hazard(num_workers=1, rounds=2, risk_aversion=6.0, wage_levels=3, max_wage=2.0, min_wage=0.0)
+    wages, efforts = np.repeat(np.linspace(0.0, 2.0, 3), 3), np.tile(np.arange(3), 3)
+    tried = expected(game, np.repeat(wages[:, None], 2, axis=1), efforts).sum(axis=1)
+    assert game.references().planner.welfare == pytest.approx(tried.max())
+
+
 def test_two_rounds_by_hand():
     game, rng = hazard(num_workers=1), Streams(world_seeds(0, 1), 0)
     one, start = np.ones((1, 1)), game.initial(rng)

@@ -24,12 +24,12 @@ def test_theory():
         assert check.passed, check
 
 
-@pytest.mark.parametrize("name", ["selfish", "pooling", "costly separation"])
+@pytest.mark.parametrize("name", ["costly separation", "pooling", "least-cost separation", "costly pooling"])
 def test_no_signal_and_no_bid_pays_more(name):
     """One worker; its candidate of either type tries every signal, and one firm every bid."""
     game = signalling(num_workers=1)
     found = game.references()
-    yardstick = found.selfish if name == "selfish" else found.others[name]
+    yardstick = found.others.get(name, found.selfish)  # the most costly one is the worst
     assert yardstick.epsilon == pytest.approx(0.0, abs=1e-9)
     levels = np.linspace(0, 2, 21)
     worlds = len(levels)
@@ -59,7 +59,7 @@ def test_no_signal_and_no_bid_pays_more(name):
 
     # The expected profit of a bid, given who sends the signal that is seen. Profit with equal bids is
     # half: the mean over many lots.
-    for shown, mean in {own(1.0): 1.0, own(2.0): 2.0}.items() if name != "pooling" else ((0.0, 1.5),):
+    for shown, mean in {own(1.0): 1.0, own(2.0): 2.0}.items() if "sep" in name else ((own(1.0), 1.5),):
         usual = firms(np.full((1, 1), shown))[0, 0]
         for bid in levels:
             wins = 1.0 if bid > usual + 1e-9 else 0.5 * (abs(bid - usual) < 1e-9)
@@ -91,8 +91,32 @@ def test_signals_that_cost_nothing_waste_nothing():
     assert signalling(signal_cost=0.0).references().gap == 0.0
     assert signalling(share_high=0.0).references().gap == 0.0
     # The waste does not depend on the price of the signal, only on what it must deter.
-    gaps = [signalling(signal_cost=k, max_signal=4.0, **FREE).references().gap for k in (0.5, 1.0, 2.0)]
-    assert gaps == pytest.approx([10 * 4 * 0.5 * 0.5] * 3)
+    for k in (0.5, 1.0, 2.0):
+        found = signalling(signal_cost=k, max_signal=4.0, **FREE).references()
+        assert found.gap == pytest.approx(10 * 4 * 0.5 * 1.0)
+        least = found.others["least-cost separation"]
+        assert found.planner.welfare - least.welfare == pytest.approx(10 * 4 * 0.5 * 0.5)
+
+
+def test_zero_is_the_worst_of_the_equilibria_found():
+    found = signalling().references()
+    assert found.selfish.welfare == pytest.approx(40.0)
+    assert {name: one.welfare for name, one in found.others.items()} == pytest.approx(
+        {"pooling": 60.0, "least-cost separation": 50.0, "costly pooling": 45.0}
+    )
+    # No admitted signal separates: all send what is admitted, lest they be held for unproductive.
+    short = signalling(max_signal=0.4).references()
+    assert short.selfish.detail["signal"] == pytest.approx(0.4)
+    assert short.selfish.epsilon == 0.0
+    # The most costly signal of the productive is out of range, so that pooling wastes more.
+    clipped = signalling(max_signal=1.0, share_high=0.25).references()
+    assert clipped.selfish.welfare < min(one.welfare for one in clipped.others.values())
+
+
+def test_levels_on_which_no_signal_separates_leave_pooling():
+    coarse = signalling(signal_levels=2, max_signal=5.0).references()
+    assert coarse.selfish.welfare == pytest.approx(60.0)
+    assert coarse.selfish.kind == "closed form"
 
 
 def test_two_rounds_by_hand():
@@ -119,5 +143,5 @@ def test_refusals():
         signalling(firms_per_worker=1)
     with pytest.raises(InvalidParameter, match="high_ability"):
         signalling(high_ability=1.0)
-    with pytest.raises(NotExact, match="max_signal"):
-        signalling(max_signal=0.5).references()
+    with pytest.raises(NotExact, match="per world"):
+        signalling(signal_cost=np.ones(3)).references()

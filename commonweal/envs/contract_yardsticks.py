@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.curves import cara_inverse, geometric_sum
-from commonweal.envs.contracting import TIE, Employer, answer, certainty_equivalent
+from commonweal.curves import cara_inverse
+from commonweal.envs.contracting import TIE, Employer, Terms, answer, certainty_equivalent
 from commonweal.envs.employment import Employment
-from commonweal.envs.sides import Strategies, of
+from commonweal.envs.sides import Strategies, exactly, of, selected
 from commonweal.envs.yardsticks import Fixed
 from commonweal.errors import NotExact
 from commonweal.references import Check, Kind, References, Yardstick
@@ -42,59 +42,61 @@ def references(game: Employment) -> References:
     if len(discrete) > 1:
         raise NotExact("some columns have levels and some have none; allowed: all or none of them")
     employers = _employers(game)
-    known: dict[tuple[float, float, float], tuple[Array, Array, float]] = {}
-    for one in employers:
-        if (one.c, one.r, one.o) not in known:
-            known[one.c, one.r, one.o] = one.enumerated() if discrete == {True} else one.exact()
-    terms = [known[one.c, one.r, one.o] for one in employers]
-    later, share = game.discount * geometric_sum(game.discount, game.rounds - 1), game.principals_per_worker
-    idle = sum(one.o for one in employers)
+    solved = {one: one.equilibria() for one in set(employers)}
+    kind: Kind = "closed form" if discrete == {False} else "enumeration"
 
-    def stick(
-        flow: float, gain: float, kind: str, selection: str, rule: Strategies, **detail: float
-    ) -> Yardstick:
-        return Yardstick(idle + later * flow, kind, 0.0, later * gain, selection, rule, detail)  # type: ignore[arg-type]
+    def stick(names: list[str], selection: str) -> Yardstick:
+        """What is found if each worker and its principals are in the equilibrium named."""
+        terms = [solved[one][name] for one, name in zip(employers, names, strict=True)]
+        return _equilibrium(game, employers, terms, kind, selection)
 
-    wage = np.concatenate([t[0] for t in terms])
-    slope = np.concatenate([t[1] for t in terms])
-    gain = max(t[2] for t in terms)
-    flow = sum(one.welfare(t[0], t[1]) for one, t in zip(employers, terms, strict=True))
-    exactly: Kind = "closed form" if discrete == {False} else "enumeration"
-    kind: Kind = exactly if gain < 1e-6 else "best known"
+    contracts = ["contracts" if "contracts" in solved[one] else "no contract" for one in employers]
+    nobody = ["no contract" if "no contract" in solved[one] else "contracts" for one in employers]
+    found = {"contracts": stick(contracts, "subgame-perfect terms in every round")}
+    if nobody != contracts:
+        found["no contract"] = stick(nobody, "worst found: nobody makes an acceptable offer")
+    zero = selected(found)
+    selfish = found.pop(zero)
+    planner = _planner(game, employers, kind)
     first = employers[0]
-    selfish = stick(
-        flow, gain, kind, "subgame-perfect terms in every round at which workers are employed",
-        Strategies(game, {"output": _offering(game, wage, slope), "wage": _answering(game)}),
-        slope=float(terms[0][1].sum(axis=0)[0]),
-        effort=float(answer(game, terms[0][1].sum(axis=0), first.c)[0]),
-    )  # fmt: skip
-    best = [one.first_best() for one in employers]
-    paid, effort = np.concatenate([b[0] for b in best]), np.stack([b[1] for b in best])
-    flow = sum(
-        max(one.welfare(b[0], np.zeros((share, game.measured)), b[1]), one.o)
-        for one, b in zip(employers, best, strict=True)
-    )
-    works = [float(one.surplus(b[1])) > one.o for one, b in zip(employers, best, strict=True)]
-    planner = stick(
-        flow, np.nan, exactly, "first best: effort as if it were seen, and full insurance",
-        Strategies(game, {"output": _offering(game, paid, 0.0 * slope), "wage": _working(works, effort)}),
-        effort=float(effort[0, 0]),
-    )  # fmt: skip
-    others = {}
-    if share > 1:
-        bad = np.full_like(wage, -game.max_wage)
-        gain = max(one.gain_over_nothing() for one in employers)
-        others["no contract"] = stick(
-            idle, gain, exactly if gain < 1e-6 else "best known", "nobody makes an acceptable offer",
-            Strategies(game, {"output": _offering(game, bad, 0.0 * slope), "wage": _answering(game)}),
-        )  # fmt: skip
-    lowest = min(idle * game.weight, selfish.welfare)
     facts = {
         "worker's effort per unit of slope": 1.0 / first.c,
-        "surplus per worker in equilibrium": first.welfare(terms[0][0], terms[0][1]) - first.o,
-        "surplus per worker at first best": float(first.surplus(effort[0])) - first.o,
+        "surplus per worker in equilibrium": first.welfare(*solved[first][contracts[0]][:2]) - first.o,
+        "surplus per worker at first best": first.first_best()[3] - first.o,
     }
-    return References(selfish, planner, planner.welfare - lowest, others=others, facts=facts)
+    lowest = min(game.weight * sum(one.o for one in employers), selfish.welfare)
+    return References(selfish, planner, planner.welfare - lowest, others=found, facts=facts)
+
+
+def _equilibrium(
+    game: Employment, employers: list[Employer], terms: list[Terms], kind: Kind, selection: str
+) -> Yardstick:
+    """Terms offered in every round and answered by the workers."""
+    later, idle = game.weight - 1.0, sum(one.o for one in employers)
+    flow = sum(one.welfare(t.wage, t.slope) for one, t in zip(employers, terms, strict=True))
+    welfare, gain = idle + later * flow, later * max(t.gain for t in terms)
+    wage, slope = (np.concatenate([getattr(t, name) for t in terms]) for name in ("wage", "slope"))
+    sums = terms[0].slope.sum(axis=0)
+    detail = {"slope": float(sums[0]), "effort": float(answer(game, sums, employers[0].c)[0])}
+    rule = Strategies(game, {"output": _offering(game, wage, slope), "wage": _answering(game)})
+    return Yardstick(welfare, exactly(kind, gain, welfare), 0.0, gain, selection, rule, detail)
+
+
+def _planner(game: Employment, employers: list[Employer], kind: Kind) -> Yardstick:
+    """Effort as if it were seen, and the insurance that levels allow; refused where idleness is better."""
+    wage, slope, effort, total = zip(*(one.first_best() for one in employers), strict=True)
+    idle = np.array([one.o for one in employers])
+    works = np.array(total) > idle
+    welfare = idle.sum() + (game.weight - 1.0) * np.maximum(total, idle).sum()
+    rule = Strategies(
+        game,
+        {
+            "output": _offering(game, np.concatenate(wage), np.concatenate(slope)),
+            "wage": _working(works, np.stack(effort)),
+        },
+    )
+    how = "first best: effort as if it were seen, and full insurance"
+    return Yardstick(float(welfare), kind, 0.0, np.nan, how, rule, {"effort": float(effort[0][0])})
 
 
 def _offering(game: Employment, wage: Array, slope: Array) -> Callable[[Seen], Mapping[str, Array]]:
@@ -116,10 +118,10 @@ def _answering(game: Employment) -> Callable[[Seen], Mapping[str, Array]]:
     return strategy
 
 
-def _working(works: list[bool], effort: Array) -> Callable[[Seen], Mapping[str, Array]]:
+def _working(works: NDArray[np.bool_], effort: Array) -> Callable[[Seen], Mapping[str, Array]]:
     def strategy(seen: Seen) -> Mapping[str, Array]:
         told = {f"effort_{j + 1}": column for j, column in enumerate(effort.T)}
-        return {"accept": np.array(works, dtype=np.float64)} | told
+        return {"accept": works.astype(np.float64)} | told
 
     return strategy
 
@@ -184,4 +186,5 @@ def theory() -> Iterator[Check]:
 
 
 def _slope(game: Employment) -> float:
-    return game.references().selfish.detail["slope"]
+    found = game.references()
+    return found.others.get("contracts", found.selfish).detail["slope"]

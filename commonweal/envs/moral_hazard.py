@@ -251,10 +251,10 @@ class MoralHazard(RepeatedGame):
         elif r > 0.0:
             raise NotExact(f"risk_aversion is {r} and wages are continuous; allowed: 0, or wage_levels")
         else:
-            found = [self.cheapest(a, o) for a in range(len(self.toil))]
-            # A contract that nobody accepts stands for employing nobody.
+            # The lowest wages employ nobody if any do, and a principal need not employ at a loss.
             nothing = np.full(len(self.value), self.min_wage)
-            tried = np.stack([w for w in found if w is not None] or [nothing])
+            found = [nothing, *(self.cheapest(a, o) for a in range(len(self.toil)))]
+            tried = np.stack([w for w in found if w is not None])
         profit, total = self.expected(tried, r, o)
         ties = np.flatnonzero(profit >= profit.max() - 1e-9)
         return np.asarray(tried[ties[total[ties].argmin()]], dtype=np.float64)
@@ -293,24 +293,20 @@ class MoralHazard(RepeatedGame):
             Strategies(self, {"output": self._posting(wages), "open_wage_1": answering}),
             {"effort": asked, "wage of the best outcome": float(wages[0, int(np.argmax(self.value))])},
         )  # fmt: skip
-        gain = np.array(self.probability) @ np.array(self.value) - np.array(self.toil)
-        best = int(gain.argmax())
-        fixed = np.array([self._fixed(o + self.toil[best]) for _, o in rows])
-        works = np.array([gain[best] > o for _, o in rows], dtype=np.float64)
-        flow = 0.0
-        for (r, o), wage, hired in zip(rows, fixed, works, strict=True):
-            left = float(cara(wage - self.toil[best] - o, r))
-            flow += hired * (gain[best] + self.toil[best] - wage + left) + o
+        plans = [self._first_best(*row) for row in rows]
+        fixed, effort, works, flows = (np.array(column) for column in zip(*plans, strict=True))
 
         def told(seen: Mapping[str, Array]) -> Mapping[str, Array]:
-            return {"accept": works, "effort": np.full_like(works, best)}
+            return {"accept": works, "effort": effort}
 
         certain = np.repeat(fixed[:, None], len(self.value), axis=1)
         planner = Yardstick(
-            idle + later * flow, kind, 0.0, math.nan, "efficient effort as if it were seen, a fixed wage",
+            idle + later * float(flows.sum()), kind, 0.0, math.nan,
+            "efficient effort as if it were seen, a fixed wage",
             Strategies(self, {"output": self._posting(certain), "open_wage_1": told}),
-            {"effort": float(best)},
+            {"effort": float(effort[0])},
         )  # fmt: skip
+        gain = np.array(self.probability) @ np.array(self.value) - np.array(self.toil)
         low = min(selfish.welfare, self.weight * idle)
         facts = {f"surplus of effort {a + 1}": float(g) for a, g in enumerate(gain)}
         # Payments of institutions could hold every worker to o, whatever wages are levels.
@@ -318,13 +314,21 @@ class MoralHazard(RepeatedGame):
         planner = replace(planner, slack=max(most - planner.welfare, 0.0))
         return References(selfish, planner, planner.welfare - low, facts=facts)
 
-    def _fixed(self, wage: float) -> float:
-        """The admitted wage nearest to `wage`."""
-        wage = min(max(wage, self.min_wage), self.max_wage)
-        if not self.wage_levels:
-            return wage
-        step = (self.max_wage - self.min_wage) / (self.wage_levels - 1)
-        return self.min_wage + round((wage - self.min_wage) / step) * step
+    def _first_best(self, r: float, o: float) -> tuple[float, float, float, float]:
+        """Wage, effort, whether the worker is employed, and W a round, at the planner's best.
+
+        W is concave in the wage for each outcome, so that one wage is best for all of them: what leaves a
+        worker its outside option where that is admitted, else one of all levels, or the nearest end.
+        """
+        toil, output = np.array(self.toil), np.array(self.probability) @ np.array(self.value)
+        if self.wage_levels:
+            wage = np.linspace(self.min_wage, self.max_wage, self.wage_levels)[:, None]
+        else:
+            wage = np.clip(o + toil, self.min_wage, self.max_wage)[None, :]
+        total = output - wage + o + cara(wage - toil - o, np.array(r))
+        level, best = np.unravel_index(int(total.argmax()), total.shape)
+        paid = float(np.broadcast_to(wage, total.shape)[level, best])
+        return paid, float(best), float(total.max() > o), max(float(total.max()), o)
 
     def _posting(self, wages: Array) -> Callable[[Mapping[str, Array]], Mapping[str, Array]]:
         return lambda seen: {name: wages[:, k] for k, name in enumerate(self.columns)}

@@ -1,4 +1,4 @@
-"""Two-sided games: parameters, bounds and strategies of one side among all agents."""
+"""Two-sided games: parameters, strategies of one side among all agents, the zero line among equilibria."""
 
 from __future__ import annotations
 
@@ -11,11 +11,29 @@ from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma
 from commonweal.random import Streams
+from commonweal.references import Kind, Yardstick
 from commonweal.spaces import Real
 
 Array = NDArray[np.float64]
 # Observed columns by name, `(B, n)`, or `(B, n, width)` where wider -> physical values by column, `(B, n)`.
 Strategy = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+ROUNDING = 1e-9  # a gain below it, relative to W, is none
+
+
+def exactly(kind: Kind, gain: float, welfare: float) -> Kind:
+    """The kind of what is left with a gain: an equilibrium only where there is none."""
+    return kind if gain <= ROUNDING * (1.0 + abs(welfare)) else "best known"
+
+
+def selected(found: Mapping[str, Yardstick]) -> str:
+    """The name of the selfish line among the yardsticks found.
+
+    It is the worst for the group of those that nobody gains by leaving, the first of equals; where there
+    are none, the one left with the least gain.
+    """
+    gains = {name: 0.0 if one.kind != "best known" else one.epsilon for name, one in found.items()}
+    return min(found, key=lambda name: (gains[name], found[name].welfare))
 
 
 def of(value: Any, agents: slice) -> Array:

@@ -15,10 +15,12 @@ do not signal, the productive choose the least signal that these will not copy,
 $$e_H = \delta\, \theta_L (\theta_H - \theta_L) / \kappa ,$$
 
 with $\delta$ the discount, and a share of what the productive earn is wasted. It alone passes the
-intuitive criterion (Cho and Kreps 1987), so it is the selfish yardstick. Others, in `others`: *pooling* on
-no signal (nobody believes in signals, nothing is wasted), and separating with the most costly signal that
-the productive still send. The planner hires all and nobody signals. If signals cost nothing
-($\kappa = 0$) there is no separation, and no waste.
+intuitive criterion (Cho and Kreps 1987). Others: separating with the most costly signal that the
+productive still send, $\delta\, \theta_H (\theta_H - \theta_L) / \kappa$; *pooling* on no signal (nobody
+believes in signals, nothing is wasted), and on the most costly signal that all send lest they be held for
+unproductive. As everywhere, the worst of these is the selfish yardstick and the rest are in `others`. The
+planner hires all and nobody signals. If signals cost nothing ($\kappa = 0$) there is no separation, and no
+waste.
 
 Sources: Spence (1973), Quarterly J. of Economics 87, 355-374; Cho and Kreps (1987), Quarterly J. of
 Economics 102, 179-221. Recalled, not looked up; the equilibria are tested by every deviation.
@@ -34,14 +36,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.curves import geometric_sum
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.sides import Strategies, of
-from commonweal.errors import NotExact, require
+from commonweal.envs.sides import of
+from commonweal.errors import require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.references import Check, Kind, References, Yardstick
+from commonweal.references import Check, References
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
@@ -186,110 +187,11 @@ class Signalling(RepeatedGame):
 
     # ------------------------------------------------------------------ theory
 
-    def _bid(self, expected: float) -> float:
-        """What rivals pay for an expected productivity: all of it, or the level below."""
-        if not self.wage_levels:
-            return expected
-        step = self.high_ability / (self.wage_levels - 1)
-        return math.floor(expected / step + 1e-9) * step
-
-    def _signal(self, least: float) -> float:
-        """The least signal at or above `least`."""
-        if not self.signal_levels:
-            return least
-        step = self.max_signal / (self.signal_levels - 1)
-        return math.ceil(least / step - 1e-9) * step
-
-    def _yardstick(
-        self, cost: Array, signal: Array, wages: tuple[float, float], kind: Kind, how: str
-    ) -> Yardstick:
-        """Firms pay `wages[1]` from `signal (1, W)` of their worker on, else `wages[0]`; the able signal."""
-        low, high = self.low_ability, self.high_ability
-        sent = geometric_sum(self.discount, self.rounds - 1)
-        hired = low + self.share_high * (high - low)
-        waste = self.share_high * cost * signal / high
-        # The last signal is for nobody, so nobody sends it; the first round hires nobody.
-        flow = self.num_workers * self.discount * hired - float(waste.sum())
-        welfare = sent * flow
-        last = 1.0 - 1.5 / self.rounds
-
-        def choose(seen: Mapping[str, Array]) -> Mapping[str, Array]:
-            able = (seen["ability"] > 0.5 * (low + high)) & (seen["progress"] < last)
-            return {"signal": able * signal}
-
-        threshold = np.repeat(signal, self.firms_per_worker, axis=1)
-
-        def bid(seen: Mapping[str, Array]) -> Mapping[str, Array]:
-            return {"wage": np.where(seen["shown"] >= threshold - 1e-5, wages[1], wages[0])}
-
-        epsilon = self._gain(cost, signal, wages)
-        rule = Strategies(self, {"ability": choose, "shown": bid})
-        detail = {"signal": float(signal[0, 0]), "wage after signal": wages[1], "wage without": wages[0]}
-        exact: Kind = kind if epsilon < 1e-6 else "best known"
-        return Yardstick(welfare, exact, 0.0, sent * epsilon, how, rule, detail)
-
-    def _gain(self, cost: Array, signal: Array, wages: tuple[float, float]) -> float:
-        """Largest gain per round from a deviation of a candidate (before it knows its type) or a firm."""
-        low, high, share = self.low_ability, self.high_ability, self.share_high
-        # A candidate either shows the signal or nothing: more costs and brings no more.
-        more = self.discount * (wages[1] - wages[0])
-        copies = np.maximum(more - cost * signal / low, 0.0)
-        stops = np.maximum(cost * signal / high - more, 0.0)
-        candidate = float(((1.0 - share) * copies + share * stops).max()) if signal.any() else 0.0
-        separated = bool(signal.any())
-        mean = low + share * (high - low)
-        known = (
-            ((low, wages[0], 1.0 - share), (high, wages[1], share)) if separated else ((mean, wages[0], 1.0),)
-        )
-        step = self.high_ability / (self.wage_levels - 1) if self.wage_levels else 0.0
-        firm = 0.0
-        for worth, wage, chance in known:
-            own = (worth - wage) / self.firms_per_worker
-            # Alone just above the others, or out of the race.
-            firm += chance * max(worth - wage - step - own, -own, 0.0)
-        return max(candidate, self.discount * firm)
-
     def references(self) -> References:
-        """Least-cost separation; pooling and the most costly separation; the planner.
+        """Pooling and separation, without and with the most waste; planner; see `envs.conventions`."""
+        from commonweal.envs.conventions import references  # it reads this class
 
-        Raises:
-            NotExact: parameters by world, or signals that would leave their range.
-        """
-        value = of(self.signal_cost, self.agents_of("workers"))
-        if value.ndim == 2 and len(value) > 1:
-            raise NotExact(
-                "Signalling.signal_cost has one value per world; allowed: a number or one per agent"
-            )
-        cost = np.array(np.broadcast_to(value, (1, self.num_workers)))
-        low, high, delta = self.low_ability, self.high_ability, self.discount
-        pooled = self._bid(low + self.share_high * (high - low))
-        kind: Kind = "closed form"  # rounded to levels where there are any
-        nothing = np.zeros_like(cost)
-        pooling = self._yardstick(cost, nothing, (pooled, pooled), kind, "nobody believes in signals")
-        planner = replace(pooling, epsilon=math.nan, selection="all are hired, nobody signals")
-        if not cost.all() or self.share_high in (0.0, 1.0):
-            return References(replace(pooling, selection="signals tell nothing"), planner, planner.welfare)
-        wages = self._bid(low), self._bid(high)
-        rise = delta * (wages[1] - wages[0])
-        least = np.array([[self._signal(low * rise / k) for k in cost[0]]])
-        most = np.array([[high * rise / k for k in cost[0]]])
-        if self.signal_levels:
-            step = self.max_signal / (self.signal_levels - 1)
-            most = np.floor(most / step + 1e-9) * step
-        if (least > self.max_signal).any():
-            raise NotExact(
-                f"signals would be {least.max():g}; allowed: at most max_signal = {self.max_signal}"
-            )
-        selfish = self._yardstick(cost, least, wages, kind, "least-cost separation (intuitive criterion)")
-        others = {"pooling": pooling}
-        if (most <= self.max_signal).all():
-            others["costly separation"] = self._yardstick(cost, most, wages, kind, "most costly separation")
-        lowest = min(y.welfare for y in (selfish, *others.values()))
-        facts = {
-            "signal": float(least[0, 0]),
-            "waste per productive candidate": float((cost * least)[0, 0] / high),
-        }
-        return References(selfish, planner, planner.welfare - min(lowest, 0.0), others=others, facts=facts)
+        return references(self)
 
     @classmethod
     def theory(cls) -> Iterable[Check]:
@@ -298,14 +200,15 @@ class Signalling(RepeatedGame):
         game = cls(low_ability=1.0, high_ability=3.0, share_high=0.25, max_signal=8.0, signal_levels=None,
                    wage_levels=None)  # fmt: skip
         found = game.references()
-        signal = found.selfish.detail["signal"]
+        least = found.others["least-cost separation"]
+        signal = least.detail["signal"]
         yield Check("signalling: least-cost signal, abilities 1 and 3", source, 2.0, signal)
         gains = {ability: game.played(ability, signal) for ability in (1.0, 3.0)}
         yield Check("signalling: gain of the unproductive from copying", source, 0.0, gains[1.0])
         yield Check("signalling: gain of the productive from signalling", source, 4.0 / 3.0, gains[3.0])
         yield Check("signalling: W of the equilibrium per hiring", source, 1.5 - 0.25 * 2.0 / 3.0,
-                    found.selfish.welfare / 40.0)  # fmt: skip
-        costly = found.others["costly separation"].detail["signal"]
+                    least.welfare / 40.0)  # fmt: skip
+        costly = found.selfish.detail["signal"]
         yield Check("signalling: most costly separating signal", source, 6.0, costly)
         yield Check("signalling: gain of the productive from that", source, 0.0, game.played(3.0, costly))
 
