@@ -60,6 +60,9 @@ class UnknownName(CommonwealError, KeyError):
         return str(self.args[0])
 
 
+LARGEST_TABLE = 1 << 30  # bytes of one table that a solver may lay out: less than any machine has
+
+
 def told(value: object) -> str:
     """A value for a message: its beginning, where it is long."""
     text = repr(value)
@@ -70,3 +73,20 @@ def require(condition: bool, what: str, given: object, allowed: str) -> None:
     """Raise `InvalidParameter` naming `what`, the value given and the values allowed."""
     if not condition:
         raise InvalidParameter(f"{what} is {told(given)}; allowed: {allowed}")
+
+
+def require_memory(needed: float, what: str) -> None:
+    """Raise `NotExact` where a table of `needed` bytes is too large, before it is laid out.
+
+    A table that fits is also filled within seconds, so that the same limit keeps solvers short.
+
+    Args:
+        needed: bytes.
+        what: the table and its size, for the message.
+
+    Raises:
+        NotExact: more than `LARGEST_TABLE`.
+    """
+    if needed > LARGEST_TABLE:
+        gib = float(1 << 30)
+        raise NotExact(f"{what} takes {needed / gib:.3g} GiB; allowed: {LARGEST_TABLE / gib:g} GiB")
