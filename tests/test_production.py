@@ -222,14 +222,16 @@ def test_no_corrective_rate_where_every_rate_is_as_good():
 
 
 def test_where_output_costs_nothing_a_glut_is_an_equilibrium_too():
-    """Three can flood the market without the fourth: at the price 0 nobody minds, and the damage is largest."""
+    """Three can flood the market without the fourth: at the price 0 nobody minds, damage is largest."""
     free = {"unit_cost": 0.0, "cost_slope": 0.0, "max_output": 10.0}
     for levels in (None, 3):
         game = production(**free, levels=levels, rounds=1)
         found = game.references()
         assert found.selfish.welfare == pytest.approx(20.0**2 / 2 - 13 * 40)
         assert found.selfish.epsilon == 0.0
-    assert production(**{**free, "max_output": 6.0}, levels=None).references().selfish.detail["output"] == 16.0
+    assert (
+        production(**{**free, "max_output": 6.0}, levels=None).references().selfish.detail["output"] == 16.0
+    )
 
 
 def test_continuous_outputs_solve_their_conditions():
@@ -240,8 +242,8 @@ def test_continuous_outputs_solve_their_conditions():
             n = int(rng.integers(1, 7))
             cost, slope, emission = rng.uniform((0, 0.1, 0), (25, 3, 2), (n, 3)).T
             game = production(
-                num_agents=n, unit_cost=tuple(cost), cost_slope=tuple(slope), emission_intensity=tuple(emission),
-                damage_share=0.5, demand_slope=0.7, levels=None,
+                num_agents=n, unit_cost=tuple(cost), cost_slope=tuple(slope), levels=None,
+                emission_intensity=tuple(emission), damage_share=0.5, demand_slope=0.7,
             )  # fmt: skip
             tax = float(rng.uniform(-5, 15))
             made = game.output(conduct, tax)

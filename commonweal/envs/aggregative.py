@@ -216,9 +216,7 @@ def require_playable(cells: int, num_agents: int, draws: Draws = CERTAIN) -> Non
     require_memory(8.0 * words * cells, f"a table of {cells} plays of {num_agents} agents")
 
 
-def play(
-    model: Model, grid: Array, state: Array, levels: Levels | Against, draws: Draws = CERTAIN
-) -> Cells:
+def play(model: Model, grid: Array, state: Array, levels: Levels | Against, draws: Draws = CERTAIN) -> Cells:
     """Play `C` cells once: coordinates `(C,)`, levels of all agents `(C, N)`. Lotteries are over `grid`.
 
     Raises:

@@ -120,7 +120,10 @@ class Appropriation(RepeatedGame):
             rule, detail = Always(self, {"tokens": tokens}), {"tokens": total, "rent": rent}
             return Yardstick(welfare, kind, 0.0, self.weight * gain, selection, rule, detail)
 
-        found, how = [self._split(n * (a - w) / (b * (n + 1)))], "Nash equilibrium of every round, the only one"
+        found, how = (
+            [self._split(n * (a - w) / (b * (n + 1)))],
+            "Nash equilibrium of every round, the only one",
+        )
         if self.levels:
             found = [self._step * levels[None, :] for levels in self._on_levels().equilibria()]
             how = f"worst of {len(found)} sums of tokens in pure equilibria of every round on these levels"

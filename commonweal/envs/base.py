@@ -62,6 +62,10 @@ class Dilemma(Parameters):
     conducts: ClassVar[Mapping[str, Conduct]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.actions()  # levels that no column can have are refused with the other parameters
+
     @property
     def groups(self) -> Mapping[str, int]:
         """Groups of agents and their sizes, in the order of the agent axis."""

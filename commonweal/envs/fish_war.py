@@ -184,10 +184,10 @@ class FishWar(Dilemma):
         return np.maximum(gain.max(axis=1), 0.0) / (1.0 - self.discount)
 
     def _equilibria(self) -> list[Array]:
-        """Constant shares `(N,)` of equilibria, the one of least W first: the closed form, or on levels one a sum.
+        """Constant shares `(N,)` of equilibria, least W first: the closed form, or on levels one of each sum.
 
-        A share changes its owner's value by `ln s + alpha beta / (1 - alpha beta) ln(1 - sum of shares)` and
-        a constant. That has a potential, so that pure equilibria exist on levels, too; they need not be equal.
+        A share changes its owner's value by `ln s + alpha beta / (1 - alpha beta) ln(1 - sum of shares)`.
+        That has a potential, so that pure equilibria exist on levels, too; they need not be equal.
         """
         n, saved = self.num_agents, float(np.asarray(self.elasticity)) * self.discount
         if not self.share_levels:
@@ -257,9 +257,14 @@ class FishWar(Dilemma):
         n = self.num_agents
         if not self.share_levels:
             return np.full(n, self._nearest(self.planner_share()))
-        low, more = np.divmod(np.arange(n * (self.share_levels - 1) + 1), n)
-        tried = self._shares()[low[:, None] + (np.arange(n) < more[:, None])]
-        return np.asarray(max(tried, key=lambda shares: float(self.value(shares).sum())), np.float64)
+        total = np.arange(n * (self.share_levels - 1) + 1)
+        low, more = np.divmod(total, n)
+        shares, saved = self._shares(), float(np.asarray(self.elasticity)) * self.discount
+        logs = np.log(np.append(shares, 1.0))
+        left = np.log1p(-(n * self.min_share + (shares[1] - shares[0]) * total))
+        worth = (n - more) * logs[low] + more * logs[low + 1] + n * saved / (1.0 - saved) * left
+        best = int(worth.argmax())
+        return np.asarray(shares[low[best] + (np.arange(n) < more[best])], np.float64)
 
     def _yardstick(self, shares: Array, theory: float) -> Yardstick:
         """All play the possible shares `(N,)` for ever."""

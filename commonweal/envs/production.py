@@ -174,8 +174,8 @@ class Production(RepeatedGame):
     def corrective_tax(self) -> float:
         """The tax per unit emitted that maximises W in Cournot's equilibrium, continuous acts; money.
 
-        Where firms are alike it restores the planner's output; else one rate cannot mend all markups; nan where
-        no rate helps.
+        Where firms are alike it restores the planner's output; else one rate cannot mend all markups; nan
+        where no rate helps.
         """
         return production_theory.best_rate(self)
 

@@ -1,7 +1,7 @@
 """What is exact about Cournot competition among polluters: equilibria, planner and the best tax.
 
-Continuous outputs solve one equation in their sum Q: each firm makes what is best at Q, which falls with Q.
-On levels, where rounding to the nearest level is neither an equilibrium nor the worst one, all sums are tried.
+Continuous outputs solve one equation in their sum Q: each firm makes what is best at Q, which falls with
+Q. On levels the output nearest to it need be no equilibrium, nor the worst; there all sums are tried.
 """
 
 from __future__ import annotations
@@ -66,24 +66,19 @@ def output(game: Production, conduct: Conduct, tax: float = 0.0) -> Array:
     turns = np.sort(np.clip(np.append(margin, margin - slope * most) / b, 0.0, n * most))
     turn = bisect_left(turns, 0.0, key=lambda total: total - np.clip(made(total), 0.0, most).sum())
     low, high = (turns[turn - 1] if turn else 0.0), (turns[turn] if turn < len(turns) else n * most)
-    free = made(0.5 * (low + high))
-    inside, full = (free > 0.0) & (free < most), free >= most
-    if inside.any():
-        weight = (1.0 / slope[inside]).sum()
-        total = (full.sum() * most + (margin[inside] / slope[inside]).sum()) / (1.0 + b * weight)
-        free = np.where(inside, made(total), free)
-        free[inside] *= (total - full.sum() * most) / free[inside].sum()  # rounding where slopes are flat
-    return np.clip(free, 0.0, most)
+    more, less = (np.clip(made(total), 0.0, most) for total in (low, high))
+    excess, missing = more.sum() - low, high - less.sum()
+    share = excess / (excess + missing) if excess + missing > 0.0 else 0.0
+    return np.asarray(more + share * (less - more))
 
 
 def glut(game: Production) -> Array | None:
     """Outputs `(N,)` so large that the price is 0 whatever one firm does; None: no equilibrium is such.
 
-    Firms whom output costs nothing do not mind; they are an equilibrium where they can fill the market without
-    any one of them.
+    Firms whom output costs nothing do not mind, where the others can fill the market without any one of them.
     """
     cost = firms(game, "unit_cost") + firms(game, "cost_slope")
-    borne = float(np.max(game.damage_share)) * firms(game, "marginal_damage") * firms(game, "emission_intensity")
+    borne = np.max(game.damage_share) * firms(game, "marginal_damage") * firms(game, "emission_intensity")
     made = np.where(cost + borne == 0.0, game.max_output, 0.0)
     market = float(np.max(game.choke_price)) / float(np.max(game.demand_slope))
     return made if made.sum() - made.max() >= market else None
@@ -124,7 +119,9 @@ def settled(game: Production, tax: float = 0.0) -> list[Array]:
     else:
         found = [made for made in (output(game, "Cournot", tax), glut(game)) if made is not None]
     if not found:
-        raise NotExact("no pure equilibrium of a round exists on these levels; allowed: finer levels, or None")
+        raise NotExact(
+            "no pure equilibrium of a round exists on these levels; allowed: finer levels, or None"
+        )
     return sorted(found, key=lambda made: float(game.welfare(made[None])[0]))
 
 
@@ -168,7 +165,7 @@ def largest_gain(game: Production, made: Array) -> float:
 
 
 def best_rate(game: Production) -> float:
-    """The tax per unit emitted that maximises W in Cournot's equilibrium, continuous outputs; nan: none helps.
+    """The tax per unit emitted of largest W in Cournot's equilibrium, continuous outputs; nan: none helps.
 
     Where firms are alike it restores the planner's output; else one rate cannot mend all markups.
     """
