@@ -66,6 +66,9 @@ class UnknownName(CommonwealError, KeyError):
         return str(self.args[0])
 
 
+LARGEST_TABLE = 1 << 30  # bytes of one table that a solver may lay out: less than any machine has
+
+
 def told(value: object) -> str:
     """A value for a message: its beginning, where it is long."""
     text = repr(value)
@@ -83,3 +86,20 @@ def require_name(what: str, given: object, longest: int = LONGEST) -> None:
     fits = isinstance(given, str) and given.isprintable() and given == given.strip()
     fits = fits and 1 <= len(str(given)) <= longest
     require(fits, what, given, f"1 to {longest} printable letters, none at an end blank")
+
+
+def require_memory(needed: float, what: str) -> None:
+    """Raise `NotExact` where a table of `needed` bytes is too large, before it is laid out.
+
+    A table that fits is also filled within seconds, so that the same limit keeps solvers short.
+
+    Args:
+        needed: bytes.
+        what: the table and its size, for the message.
+
+    Raises:
+        NotExact: more than `LARGEST_TABLE`.
+    """
+    if needed > LARGEST_TABLE:
+        gib = float(1 << 30)
+        raise NotExact(f"{what} takes {needed / gib:.3g} GiB; allowed: {LARGEST_TABLE / gib:g} GiB")

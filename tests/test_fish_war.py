@@ -76,15 +76,18 @@ def test_one_country_alone_is_the_planner():
     assert np.isnan(found.efficiency(found.planner.welfare))
 
 
-def test_levels_take_the_nearest_share_and_say_what_it_costs():
-    found = war(num_agents=3, share_levels=51).references()
-    exact = war(num_agents=3).references()
-    assert exact.selfish.kind == "closed form"
-    assert exact.selfish.epsilon == pytest.approx(0.0, abs=1e-12)
-    assert 0.0 < found.selfish.epsilon < 0.01 * found.gap / 3
-    assert found.selfish.detail["share"] != found.selfish.detail["share in theory"]
-    coarse = war(num_agents=3, share_levels=4).references()
-    assert coarse.selfish.kind == "best known"
+def test_on_levels_equilibria_are_exact_and_may_be_unequal():
+    """No country gains, though a share nearest to theory's is none of an equilibrium: one catches less."""
+    exact = war(num_agents=3).references().selfish
+    assert (exact.kind, exact.epsilon) == ("closed form", pytest.approx(0.0, abs=1e-12))
+    game = war(num_agents=4, share_levels=3, elasticity=0.3, discount=0.95)
+    found = game.references().selfish
+    assert found.welfare == pytest.approx(-192.4651, abs=1e-4)
+    assert (found.kind, found.epsilon) == ("enumeration", pytest.approx(0.0, abs=1e-9))
+    assert sorted(found.rule.entry) == [1, 2, 2, 2]
+    assert game._shares()[1:] == pytest.approx([0.12625, 0.2475])
+    equal = np.full(4, 0.2475)
+    assert game.deviation_gain(equal).max() > 1.0
 
 
 def test_harm_is_the_others_share_of_the_planners_loss():

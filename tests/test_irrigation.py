@@ -85,7 +85,7 @@ def test_equilibria_are_all_that_brute_force_finds():
     totals = set()
     for slope, base, half in itertools.product((1.0, 2.0, 3.0), (0.0, 3.0, 6.0), (1.0, 3.0)):
         game = irrigation(**{**SMALL, "yield_slope": slope, "base_flow": base, "half_labour": half})
-        gate = canal.dominant_openings(game)
+        gate = np.full((1, 3), min(np.ceil(2.5 * slope), 6.0))  # at the peak of the yield or above: dominant
         profiles = np.array(list(itertools.product(range(4), repeat=3)), float)
         payoff = money(game, profiles, np.repeat(gate, len(profiles), axis=0)).reshape(4, 4, 4, 3)
         best = np.all(
@@ -97,7 +97,8 @@ def test_equilibria_are_all_that_brute_force_finds():
             with pytest.raises(NotExact, match="no pure equilibrium"):
                 game.references()
             continue
-        found = canal.equilibria(game, gate)
+        assert canal.undominated_openings(game) == [[gate[0, 0]]] * 3
+        found = [given for given, _ in canal.equilibria(game)]
         assert {given.sum() for given in found} == brute
         assert all(best[tuple(given[0].astype(int))] for given in found)
         # Among several, the worst is the selfish yardstick and the others are shown.
@@ -109,7 +110,7 @@ def test_equilibria_are_all_that_brute_force_finds():
 
 def test_taking_in_turn_by_backward_induction_is_the_dominant_opening():
     game = irrigation(**SMALL)
-    levels, gate = np.arange(7.0), canal.dominant_openings(game)[0]
+    levels, gate = np.arange(7.0), np.full(3, float(canal.undominated_openings(game)[0][0]))
 
     def in_turn(left, farmer):
         """What the farmers from `farmer` on take of `left`, each knowing what is left to it."""

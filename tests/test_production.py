@@ -211,3 +211,43 @@ def test_refusals():
         production(choke_price=(20.0, 20.0, 20.0, 10.0))
     with pytest.raises(NotExact, match="per world"):
         production(marginal_damage=np.array([1.0, 2.0])).references()
+
+
+def test_no_corrective_rate_where_every_rate_is_as_good():
+    """Nobody can sell at a profit, or nothing is emitted: no tax on emission changes anything."""
+    for parameters in ({"unit_cost": 25.0}, {"emission_intensity": 0.0}):
+        game = production(**parameters)
+        assert np.isnan(game.corrective_tax())
+        assert not game.references().corrective
+
+
+def test_where_output_costs_nothing_a_glut_is_an_equilibrium_too():
+    """Three can flood the market without the fourth: at the price 0 nobody minds, damage is largest."""
+    free = {"unit_cost": 0.0, "cost_slope": 0.0, "max_output": 10.0}
+    for levels in (None, 3):
+        game = production(**free, levels=levels, rounds=1)
+        found = game.references()
+        assert found.selfish.welfare == pytest.approx(20.0**2 / 2 - 13 * 40)
+        assert found.selfish.epsilon == 0.0
+    assert (
+        production(**{**free, "max_output": 6.0}, levels=None).references().selfish.detail["output"] == 16.0
+    )
+
+
+def test_continuous_outputs_solve_their_conditions():
+    """Against the first-order conditions, firm by firm: bounds bind or the margin is nought."""
+    rng = np.random.default_rng(0)
+    for conduct, own in (("Cournot", 1.0), ("price takers", 0.0), ("planner", 0.0)):
+        for _ in range(50):
+            n = int(rng.integers(1, 7))
+            cost, slope, emission = rng.uniform((0, 0.1, 0), (25, 3, 2), (n, 3)).T
+            game = production(
+                num_agents=n, unit_cost=tuple(cost), cost_slope=tuple(slope), levels=None,
+                emission_intensity=tuple(emission), damage_share=0.5, demand_slope=0.7,
+            )  # fmt: skip
+            tax = float(rng.uniform(-5, 15))
+            made = game.output(conduct, tax)
+            charge = 13.0 if conduct == "planner" else tax + 0.5 * 13 / n
+            margin = 20 - 0.7 * made.sum() - cost - charge * emission - (slope + own * 0.7) * made
+            assert (margin[made < 6 - 1e-9] <= 1e-9).all()
+            assert (margin[made > 1e-9] >= -1e-9).all()

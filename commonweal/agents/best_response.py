@@ -25,6 +25,7 @@ from commonweal.envs.aggregative import (
     multisets,
     num_multisets,
     play,
+    require_playable,
     sums,
     tabulate,
 )
@@ -41,7 +42,6 @@ Array = NDArray[np.float64]
 POINTS = 401  # of the grid of states
 FEW_POINTS = 201  # where tables are large
 REPLIES = 401  # acts among which the reply to continuous acts is sought
-LARGEST_TABLE = 3_000_000  # cells
 
 
 class Frozen(Protocol):
@@ -127,9 +127,7 @@ def _game(key: str) -> Game:
     )
     if same:
         return table(POINTS if len(problem.draws) == 1 else FEW_POINTS, even)
-    cells = len(dilemma.grid(FEW_POINTS)) * levels * num_multisets(n, levels)
-    if cells > LARGEST_TABLE:
-        raise NotExact(f"the others' play has {cells} cells; allowed: {LARGEST_TABLE}")
+    require_playable(len(dilemma.grid(FEW_POINTS)) * levels * num_multisets(n, levels), n, problem.draws[0])
     return table(FEW_POINTS, multisets(n, levels))
 
 
@@ -149,6 +147,8 @@ def _continuous(society: Society, policies: Frozen, replicates: int) -> Array:
 def _reply(society: Society, problem: Problem, space: Real, acts: Array, agent: int) -> float:
     """Gain of one agent against the acts `(G, N)` of the others."""
     dilemma, model = one_state(society.dilemma), model_of(society)
+    # One table for each agent: all of them together are what must be laid out.
+    require_playable(acts.size * (REPLIES + 1), acts.shape[1], draws_of(society.dilemma)[0])
     grid, options = dilemma.grid(len(acts)), np.linspace(space.low, space.high, REPLIES)
     size, count = len(grid), REPLIES + 1  # the last option is what the agent does now
     own = np.concatenate([np.tile(options, (size, 1)), acts[:, agent, None]], axis=1).ravel()

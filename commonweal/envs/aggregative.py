@@ -18,12 +18,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import NotExact
+from commonweal.errors import NotExact, require_memory
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-CHUNK = 60_000  # worlds played at once; keeps the working set near the cache
+CHUNK = 300_000  # acts played at once; keeps the working set near the cache
 WIDEST_SHOCK = 4.5  # standard deviations; beyond lies a chance of 7e-6
 
 Draws = tuple[Array, Array]  # nodes and weights of an expectation over what is drawn within a play
@@ -49,6 +49,31 @@ class OneStep:
 
 # Level indices; a number between two stands for an act between them where acts are continuous.
 Levels = Ints | Array
+
+
+@dataclass(frozen=True)
+class Against:
+    """Levels of all agents `(C, N)` in cells of an own level and a profile of the others, a part at a time.
+
+    Attributes:
+        own: `(C,)`.
+        profile: which of the profiles, `(C,)`.
+        profiles: `(P, N - 1)`.
+    """
+
+    own: Levels
+    profile: Ints
+    profiles: Ints
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells and agents."""
+        return len(self.own), 1 + self.profiles.shape[1]
+
+    def __getitem__(self, part: slice) -> Levels:
+        return np.concatenate([self.own[part, None], self.profiles[self.profile[part]]], axis=1)
+
+
 # Coordinates of the state `(B,)`, levels of all agents `(B, N)`, a standard normal shock.
 Model = Callable[[Array, Levels, float], OneStep]
 
@@ -81,6 +106,7 @@ class Others:
 def sums(num_agents: int, num_levels: int) -> Others:
     """Others of whom only the sum of levels matters; the example is the most even profile."""
     others = num_agents - 1
+    require_memory(4.0 * (others * num_levels) ** 2, f"sums of {num_levels} levels of {others} others")
     total = np.arange(others * (num_levels - 1) + 1)[:, None]
     even = total // max(others, 1) + (np.arange(others) < total % max(others, 1))
     joins = [np.arange(k * (num_levels - 1) + 1)[:, None] + np.arange(num_levels) for k in range(others)]
@@ -184,20 +210,30 @@ def lottery(grid: Array, coordinate: Array, scale: Array) -> tuple[Ints, Array]:
     return np.stack([right - 1, right]), np.stack([(1.0 - share) * scale, share * scale])
 
 
-def play(model: Model, grid: Array, state: Array, levels: Levels, draws: Draws = CERTAIN) -> Cells:
+def require_playable(cells: int, num_agents: int, draws: Draws = CERTAIN) -> None:
+    """Raise `NotExact` where so many cells, and what all agents do in each, are too large a table."""
+    words = num_agents + 2 + 4 * len(draws[0])  # acts, reward and welfare, two grid points for each draw
+    require_memory(8.0 * words * cells, f"a table of {cells} plays of {num_agents} agents")
+
+
+def play(model: Model, grid: Array, state: Array, levels: Levels | Against, draws: Draws = CERTAIN) -> Cells:
     """Play `C` cells once: coordinates `(C,)`, levels of all agents `(C, N)`. Lotteries are over `grid`.
 
     Raises:
-        NotExact: from the model, where a table cannot hold what it does; or a payoff is infinite.
+        NotExact: from the model, where a table cannot hold what it does; or a payoff is infinite, or the
+            table is too large.
     """
-    count, (nodes, weights) = len(state), draws
+    count, (nodes, weights), num_agents = len(state), draws, levels.shape[1]
+    require_playable(count, num_agents, draws)
+    chunk = max(CHUNK // num_agents, 1)
     reward, welfare = np.zeros(count), np.zeros(count)
     corner = np.empty((2 * len(nodes), count), np.intp)
     mass = np.empty((2 * len(nodes), count))
-    for start in range(0, count, CHUNK):
-        part = slice(start, min(start + CHUNK, count))
+    for start in range(0, count, chunk):
+        part = slice(start, min(start + chunk, count))
+        acts = levels[part]
         for q, (shock, weight) in enumerate(zip(nodes, weights, strict=True)):
-            step = model(state[part], levels[part], float(shock))
+            step = model(state[part], acts, float(shock))
             reward[part] += weight * step.reward
             welfare[part] += weight * step.welfare
             pair = slice(2 * q, 2 * q + 2)
@@ -216,9 +252,13 @@ def tabulate(
     Raises:
         NotExact: see `play`.
     """
-    others = sums(num_agents, num_levels) if others is None else others
+    if others is None:
+        many = (num_agents - 1) * (num_levels - 1) + 1
+        require_playable(len(grid) * num_levels * many, num_agents, draws)
+        others = sums(num_agents, num_levels)
     shape = (len(grid), num_levels, len(others.profiles))
+    require_playable(math.prod(shape), num_agents, draws)
     state, own, profile = np.unravel_index(np.arange(math.prod(shape)), shape)
-    levels = np.concatenate([own[:, None], others.profiles[profile]], axis=1)
+    levels = Against(own, profile, others.profiles)
     cells = play(model, grid, grid[state], levels, draws).shaped(shape)
     return Game(grid, num_agents, num_levels, discount, others, cells)

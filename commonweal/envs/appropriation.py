@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
-from commonweal.envs.best_replies import largest_gain, settle
+from commonweal.envs.pure_equilibria import Aggregative, Ints
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
 from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.references import Check, References, Yardstick
+from commonweal.references import Check, Kind, References, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
@@ -102,43 +102,62 @@ class Appropriation(RepeatedGame):
         return tokens * (lost.sum(axis=1, keepdims=True) - lost)
 
     def references(self) -> References:
-        """Finite repetition of a game with one symmetric equilibrium: it is played in every round.
+        """Finite repetition of a round: its worst equilibrium is played in every round.
+
+        Of continuous tokens there is one; on levels equilibria need not be equal, and all sums are tried.
 
         Raises:
-            NotExact: a parameter differs by agent or by world.
+            NotExact: a parameter differs by agent or by world, or agents and levels are too many.
         """
         one_state(self)
         a, b, w = (float(np.asarray(v)) for v in (self.yield_slope, self.yield_curvature, self.outside_wage))
-        n, options = self.num_agents, np.linspace(0.0, self.endowment, self.levels or 10_001)[:, None]
-
-        def payoff(acts: Array) -> Array:
-            return self.payoff(acts[..., 0])
+        n = self.num_agents
 
         def stick(tokens: Array, selection: str) -> Yardstick:
-            gain = largest_gain(payoff, tokens.T, options)
-            total = float(tokens.sum())
+            gain, total = self.deviation_gain(tokens), float(tokens.sum())
             rent = (a - w) * total - b * total**2
-            detail = {"tokens": total, "rent": rent}
             welfare = self.weight * (n * w * self.endowment + rent)
-            return Yardstick(
-                welfare,
-                "enumeration" if self.levels else "closed form",
-                0.0,
-                self.weight * gain,
-                selection,
-                Always(self, {"tokens": tokens}),
-                detail,
-            )
+            kind: Kind = "enumeration" if self.levels else "closed form"
+            rule, detail = Always(self, {"tokens": tokens}), {"tokens": total, "rent": rent}
+            return Yardstick(welfare, kind, 0.0, self.weight * gain, selection, rule, detail)
 
-        nash = self._split(n * (a - w) / (b * (n + 1)))
-        if self.levels:  # a game with a potential: best replies in turn come to rest
-            nash = settle(payoff, nash.T, options)[0].T
-        selfish = stick(nash, "Nash equilibrium of every round, the levels nearest to the symmetric one")
+        found, how = (
+            [self._split(n * (a - w) / (b * (n + 1)))],
+            "Nash equilibrium of every round, the only one",
+        )
+        if self.levels:
+            found = [self._step * levels[None, :] for levels in self._on_levels().equilibria()]
+            how = f"worst of {len(found)} sums of tokens in pure equilibria of every round on these levels"
+        selfish, *more = sorted((stick(tokens, how) for tokens in found), key=lambda one: one.welfare)
         planner = replace(stick(self._split((a - w) / (2 * b)), "maximum of the sum"), epsilon=math.nan)
         worst = stick(np.full((1, n), self.endowment), "")
         worth = max(a - w, 0.0)
         facts = {"zero-rent tokens": worth / b, "corrective tax per token": worth * (n - 1) / (2 * n)}
-        return References(selfish, planner, planner.welfare - worst.welfare, facts=facts)
+        others = {f"tokens {one.detail['tokens']:g}": one for one in more}
+        scale = planner.welfare - min(worst.welfare, selfish.welfare)
+        return References(selfish, planner, scale, others=others, facts=facts)
+
+    def _on_levels(self) -> Aggregative:
+        """A round by levels of tokens."""
+
+        def payoff(kind: int, own: Ints, sums: Ints) -> Array:
+            tokens, total = self._step * own, self._step * sums
+            average = self.yield_slope - self.yield_curvature * total
+            return np.asarray(tokens * (average - self.outside_wage))
+
+        nothing = np.zeros(self.num_agents, np.intp)
+        most = np.array([(self.levels or 2) - 1])
+        return Aggregative(nothing, most, payoff, lambda kind, own, total: 0.0 * own)
+
+    def deviation_gain(self, tokens: Array) -> float:
+        """The largest gain in a round of one that alone leaves `tokens (1, N)`, every alternative tried."""
+        tried, most = np.linspace(0.0, self.endowment, self.levels or 10_001), 0.0
+        for now in np.unique(tokens):
+            own = np.append(now, tried)
+            average = self.yield_slope - self.yield_curvature * (tokens.sum() - now + own)
+            value = own * (average - self.outside_wage)
+            most = max(most, float(value.max() - value[0]))
+        return most
 
     @property
     def _step(self) -> float:

@@ -1,25 +1,31 @@
 """One irrigation round solved by enumeration: pure equilibria by their sum of labour, and the best plan.
 
-To open the gate by the level of highest yield is weakly dominant (less than that is left: take it
-all). Given that, a farmer's payoff depends on its own labour and on the sum of all; so for each sum the
-levels from which no farmer wants to move are listed, and the sum is an equilibrium where one level of
-each adds up to it. Nothing is left out, and no profile is tried twice.
+A farmer finds what the canal delivers less the openings above its own. With less left than it wants it takes
+all, so that of the openings only those next to the peak of the yield are undominated: the level at or above
+the peak where it yields no less than the one below it, else both. (Between two levels a yield is no less than
+at the worse of them, and beyond the peak more water does damage.) A farmer's payoff depends on its own labour
+and opening, on the sum of all labour and on the openings above. So for each sum of labour equilibria are
+built from head to tail, of the acts that are best replies there; of those with equal openings and labour so
+far the one of least W is kept. Nothing is left out, and no profile is tried twice.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.errors import NotExact
+from commonweal.errors import NotExact, require_memory
 
 if TYPE_CHECKING:
     from commonweal.envs.irrigation import Irrigation
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.intp]
+Profile = tuple[tuple[int, int], ...]  # labour and opening of each farmer, head first, in levels
 TIE = 1e-9  # payoffs nearer than this are equal
 
 
@@ -48,54 +54,104 @@ def _steps(game: Irrigation) -> tuple[float, float]:
     return labour.step, water.step  # type: ignore[union-attr]
 
 
-def dominant_openings(game: Irrigation) -> Array:
-    """The level of highest yield of each farmer, `(1, N)`."""
+def undominated_openings(game: Irrigation) -> list[Ints]:
+    """Levels of the opening of each farmer that no other is as good as whatever is left, see the module."""
     water = _steps(game)[1] * np.arange(game.water_levels or 0)
-    best = game.harvest(np.repeat(water[:, None], game.num_agents, axis=1)).argmax(axis=0)
-    return water[best][None, :]
+    found = []
+    slopes, curvatures = (_by_farmer(game, v) for v in (game.yield_slope, game.yield_curvature))
+    for slope, curvature in zip(slopes, curvatures, strict=True):
+        above = min(int(np.searchsorted(water, slope / curvature - TIE)), len(water) - 1)
+        below = max(above - 1, 0)
+        value = [water[level] * (slope - 0.5 * curvature * water[level]) for level in (below, above)]
+        better = value[1] >= value[0] - TIE * (1.0 + abs(value[0]))
+        found.append(np.array([above] if better else [below, above], dtype=np.intp))
+    return found
 
 
-def equilibria(game: Irrigation, openings: Array) -> list[Array]:
-    """One profile of labour `(1, N)` for each sum of labour in pure equilibria.
+@dataclass(frozen=True)
+class _Farmer:
+    """What a farmer gets by sum of labour and openings above it, in units of water, `(S + 1, D + 1)`.
 
-    Among the profiles of a sum it is one in which those nearer to the head give least.
+    Attributes:
+        yields: of each of its openings, `(O, S + 1, D + 1)`.
+        best: of the best of them.
+        most: its highest level of labour.
+        openings: `(O,)`.
+    """
+
+    yields: Array
+    best: Array
+    most: int
+    openings: Ints
+
+    def replies(self, total: int, above: int, step: float) -> list[tuple[int, int, float]]:
+        """Labour, opening and yield of its best replies where all labour is `total`."""
+        labour = np.arange(min(self.most, total) + 1)
+        found = []
+        for level in labour.tolist():
+            own = np.arange(self.most + 1)
+            sums = total - level + own
+            reach = sums < len(self.best)
+            value = self.best[sums[reach], above] - step * own[reach]
+            slack = TIE * (1.0 + float(np.ptp(value)))
+            for place, opening in enumerate(self.openings.tolist()):
+                now = float(self.yields[place, total, above])
+                if now - step * level >= value.max() - slack:
+                    found.append((level, opening, now))
+        return found
+
+
+def equilibria(game: Irrigation) -> list[tuple[Array, Array]]:
+    """Labour and openings `(1, N)` of the pure equilibrium of least W for each sum of labour.
 
     Raises:
-        NotExact: there is none.
+        NotExact: there is none, or the table is too large.
     """
-    step = _steps(game)[0]
-    most: Ints = np.rint(_by_farmer(game, game.endowment) / step).astype(np.intp)
-    sums = np.arange(most.sum() + 1)
-    water = game.delivered(step * sums[:, None].astype(np.float64))
-    worth = game.harvest(game.share_out(water, np.repeat(openings, len(sums), axis=0))[1])
+    step, unit = _steps(game)
+    farmers = _farmers(game)
     found = []
-    for total in sums:
-        reached: dict[int, tuple[int, ...]] = {0: ()}
-        for i in range(game.num_agents):
-            stable = _stable(worth[:, i], int(total), int(most[i]), step)
-            following: dict[int, tuple[int, ...]] = {}
-            for so_far, profile in reached.items():
-                for level in stable:
-                    following.setdefault(so_far + level, (*profile, level))
+    for total in range(len(farmers[0].best)):
+        reached: dict[tuple[int, int], tuple[float, Profile]] = {(0, 0): (0.0, ())}
+        for farmer in farmers:
+            following: dict[tuple[int, int], tuple[float, Profile]] = {}
+            for (given, above), (value, profile) in reached.items():
+                for labour, opening, crop in farmer.replies(total, above, step):
+                    if given + labour > total:
+                        break
+                    place = given + labour, min(above + opening, farmer.best.shape[1] - 1)
+                    if place not in following or value + crop < following[place][0]:
+                        following[place] = value + crop, (*profile, (labour, opening))
             reached = following
-        if int(total) in reached:
-            found.append(step * np.array([reached[int(total)]], dtype=np.float64))
+        ends = [one for (given, _), one in reached.items() if given == total]
+        if ends:
+            labours, openings = np.array(min(ends)[1], np.float64).T
+            found.append((step * labours[None, :], unit * openings[None, :]))
     if not found:
         raise NotExact("no pure equilibrium of a round exists; allowed: parameters that have one")
     return found
 
 
-def _stable(worth: Array, total: int, most: int, step: float) -> list[int]:
-    """A farmer's levels of labour from which it does not want to move, where all give `total`."""
-    own = np.arange(most + 1)
-    stable = []
-    for level in own[own <= total]:
-        sums = total - level + own
-        reachable = sums < len(worth)
-        value = worth[sums[reachable]] - step * own[reachable]
-        if value.max() <= worth[total] - step * level + TIE:
-            stable.append(int(level))
-    return stable
+def _farmers(game: Irrigation) -> list[_Farmer]:
+    """The table of each farmer, head first; those alike share one."""
+    step, unit = _steps(game)
+    most = np.rint(_by_farmer(game, game.endowment) / step).astype(np.intp)
+    water = game.delivered(step * np.arange(most.sum() + 1.0))
+    above = np.arange(math.ceil(water.max() / unit - TIE) + 1.0)  # of so much or more nothing is left
+    cells = len(water) * len(above) * game.num_agents
+    acts = int(most.max()) + 1
+    require_memory(8.0 * cells * acts, f"a table of {cells} sums of labour and openings by {acts} acts")
+    left = np.maximum(water[:, None] - unit * above, 0.0)
+    slope, curvature = (_by_farmer(game, v) for v in (game.yield_slope, game.yield_curvature))
+    known: dict[tuple[float, ...], _Farmer] = {}
+    farmers = []
+    for i, openings in enumerate(undominated_openings(game)):
+        kind = (float(slope[i]), float(curvature[i]), float(most[i]))
+        if kind not in known:
+            taken = np.minimum(unit * openings[:, None, None], left)
+            yields = taken * (slope[i] - 0.5 * curvature[i] * taken)
+            known[kind] = _Farmer(yields, yields.max(axis=0), int(most[i]), openings)
+        farmers.append(known[kind])
+    return farmers
 
 
 def plan(game: Irrigation) -> tuple[Array, Array]:

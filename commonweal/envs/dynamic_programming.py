@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import linalg
 
-from commonweal.envs.aggregative import CERTAIN, Cells, Draws, Game, Model, Others, play
+from commonweal.envs.aggregative import (
+    CERTAIN,
+    Against,
+    Cells,
+    Draws,
+    Game,
+    Model,
+    Others,
+    play,
+    require_playable,
+)
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -166,8 +176,9 @@ def played_reply(
     """
     state, profile = np.nonzero(law > 0.0)
     count, width = len(acts), len(state)
+    require_playable(count * width, 1 + others.profiles.shape[1], draws)
     own = np.repeat(acts, width)
-    levels = np.concatenate([own[:, None], np.tile(others.profiles[profile], (count, 1))], axis=1)
+    levels = Against(own, np.tile(profile, count), others.profiles)
     cells = play(model, grid, np.tile(grid[state], count), levels, draws)
     return _reply(cells.shaped((count, width)), state, law[state, profile], len(grid), discount)
 

@@ -26,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play, plays_that_count
-from commonweal.envs.yardsticks import LARGEST_EPSILON, ConstantRule, one_state
+from commonweal.envs.pure_equilibria import Aggregative, Ints
+from commonweal.envs.yardsticks import ConstantRule, one_state
+from commonweal.errors import require_memory
 from commonweal.parameters import WorldParameter, check
 from commonweal.random import Streams
 from commonweal.references import References, Yardstick
@@ -178,16 +180,35 @@ class FishWar(Dilemma):
         the levels.
         """
         one_state(self)
-        high = self.cap / self.num_agents
+        others = 1.0 - (shares.sum() - shares)[:, None]  # left by them
         effective = 1.0 - float(np.asarray(self.elasticity)) * self.discount
-        value, gain = self.value(shares), np.zeros(len(shares))
-        for i in range(len(shares)):
-            best = np.clip(effective * (1.0 - (shares.sum() - shares[i])), self.min_share, high)
-            options = self._shares() if self.share_levels else np.array([best])
-            replies = np.tile(shares, (len(options), 1))
-            replies[:, i] = options
-            gain[i] = max(self.value(reply)[i] for reply in replies) - value[i]
-        return np.maximum(gain, 0.0)
+        best = np.clip(effective * others, self.min_share, self.cap / self.num_agents)
+        if self.share_levels:
+            require_memory(8.0 * shares.size * self.share_levels, "a table of each country's shares")
+            best = self._shares()[None, :]
+        saved = (1.0 - effective) / effective
+        gain = np.log(best / shares[:, None]) + saved * np.log((others - best) / (1.0 - shares.sum()))
+        return np.maximum(gain.max(axis=1), 0.0) / (1.0 - self.discount)
+
+    def _equilibria(self) -> list[Array]:
+        """Constant shares `(N,)` of equilibria, least W first: the closed form, or on levels one of each sum.
+
+        A share changes its owner's value by `ln s + alpha beta / (1 - alpha beta) ln(1 - sum of shares)`.
+        That has a potential, so that pure equilibria exist on levels, too; they need not be equal.
+        """
+        n, saved = self.num_agents, float(np.asarray(self.elasticity)) * self.discount
+        if not self.share_levels:
+            return [np.full(n, self._nearest(self.markov_perfect_share()))]
+        shares, step = self._shares(), self.actions()[0].space.step  # type: ignore[union-attr]
+
+        def payoff(kind: int, own: Ints, sums: Ints) -> Array:
+            left = np.log1p(-(n * self.min_share + step * sums))
+            return np.asarray(np.log(shares[own]) + saved / (1.0 - saved) * left)
+
+        most = np.array([self.share_levels - 1])
+        game = Aggregative(np.zeros(n, np.intp), most, payoff, lambda kind, own, total: np.log(shares[own]))
+        found = [shares[levels] for levels in game.equilibria()]
+        return sorted(found, key=lambda one: float(self.value(one, self.time_limit).sum()))
 
     def _shares(self) -> Array:
         return np.linspace(self.min_share, self.cap / self.num_agents, self.share_levels or 2)
@@ -202,31 +223,33 @@ class FishWar(Dilemma):
         return (1.0 - float(np.asarray(self.elasticity)) * self.discount) / self.num_agents
 
     def references(self) -> References:
-        """Both yardsticks in closed form; selfish play at the nearest share there is, see `_planned`.
+        """Both yardsticks in closed form; on levels the worst pure equilibrium in constant shares.
 
         Raises:
-            NotExact: a parameter differs by agent or by world.
+            NotExact: a parameter differs by agent or by world, or agents and levels are too many.
         """
         one_state(self)
         planner = self._yardstick(self._planned(), self.planner_share())
         planner = replace(planner, slack=max(self._most() - planner.welfare, 0.0))
-        share = self._nearest(self.markov_perfect_share())
-        selfish = self._yardstick(np.full(self.num_agents, share), self.markov_perfect_share())
-        gain = float(self.deviation_gain(np.full(self.num_agents, selfish.detail["share"])).max())
-        gap = planner.welfare - selfish.welfare
-        exact = gain <= max(LARGEST_EPSILON * gap / self.num_agents, 1e-12)
-        selfish = replace(
-            selfish,
-            epsilon=gain,
-            kind=selfish.kind if exact else "best known",
-            selection="limit of finite-horizon backward induction",
-        )
+        found = self._equilibria()
+        how = "limit of finite-horizon backward induction"
+        if self.share_levels:
+            how = f"worst of {len(found)} sums of shares in pure equilibria on these levels"
+        sticks = [
+            replace(
+                self._yardstick(shares, self.markov_perfect_share()),
+                epsilon=float(self.deviation_gain(shares).max()),
+                selection=how,
+            )
+            for shares in found
+        ]
         extremes = [
             self.value(np.full(self.num_agents, share), self.time_limit).sum()
             for share in (self.min_share, self.cap / self.num_agents)
         ]
-        values = [planner.welfare, selfish.welfare, *(float(value) for value in extremes)]
-        return References(selfish, planner, max(values) - min(values), facts=self.facts())
+        values = [planner.welfare, sticks[0].welfare, *(float(value) for value in extremes)]
+        others = {f"shares of {one.detail['share'] * self.num_agents:g} in all": one for one in sticks[1:]}
+        return References(sticks[0], planner, max(values) - min(values), others=others, facts=self.facts())
 
     def _most(self) -> float:
         """W of the best shares of a year, whoever catches them, if all catch is shared and the end is known.
@@ -256,9 +279,14 @@ class FishWar(Dilemma):
         n = self.num_agents
         if not self.share_levels:
             return np.full(n, self._nearest(self.planner_share()))
-        low, more = np.divmod(np.arange(n * (self.share_levels - 1) + 1), n)
-        tried = self._shares()[low[:, None] + (np.arange(n) < more[:, None])]
-        return np.asarray(max(tried, key=lambda shares: float(self.value(shares).sum())), np.float64)
+        total = np.arange(n * (self.share_levels - 1) + 1)
+        low, more = np.divmod(total, n)
+        shares, saved = self._shares(), float(np.asarray(self.elasticity)) * self.discount
+        logs = np.log(np.append(shares, 1.0))
+        left = np.log1p(-(n * self.min_share + (shares[1] - shares[0]) * total))
+        worth = (n - more) * logs[low] + more * logs[low + 1] + n * saved / (1.0 - saved) * left
+        best = int(worth.argmax())
+        return np.asarray(shares[low[best] + (np.arange(n) < more[best])], np.float64)
 
     def _yardstick(self, shares: Array, theory: float) -> Yardstick:
         """All play the possible shares `(N,)` for ever."""

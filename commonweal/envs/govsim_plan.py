@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.errors import require_memory
 from commonweal.random import Streams
 
 if TYPE_CHECKING:
@@ -34,11 +35,16 @@ class Plan:
 
 
 def planner(game: GovSim) -> Plan:
-    """The best total of every month and stock, in levels of the wish, else in hundredths of the capacity."""
+    """The best total of every month and stock, in levels of the wish, else in hundredths of the capacity.
+
+    Raises:
+        NotExact: the levels are too many.
+    """
     unit = game.max_catch / (game.levels - 1) if game.levels else game.capacity / 100.0
     size = round(game.capacity / unit)
     grid = np.linspace(0.0, game.capacity, size + 1)
     most = min(round(game.num_agents * game.max_catch / unit), size)
+    require_memory(32.0 * (size + 1) * (most + 1), f"a table of {size + 1} stocks by {most + 1} catches")
     total = grid[: most + 1]
     left = grid[:, None] - total
     following, lost = game.regrow(np.maximum(left, 0.0))
@@ -53,6 +59,8 @@ def planner(game: GovSim) -> Plan:
 def greed(game: GovSim, grid: Array) -> tuple[float, float]:
     """What a fisher gets when all always want the most, and by its best reply to the others who do."""
     assert game.levels
+    cells = len(grid) * game.levels * game.num_agents
+    require_memory(32.0 * cells, f"a table of {cells} wishes")
     wishes = np.full((len(grid) * game.levels, game.num_agents), game.max_catch)
     wishes[:, 0] = np.tile(np.linspace(0.0, game.max_catch, game.levels), len(grid))
     stock = np.repeat(grid, game.levels)[:, None]

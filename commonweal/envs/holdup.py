@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
-from commonweal.errors import NotExact
+from commonweal.errors import NotExact, require_memory
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
@@ -200,6 +200,9 @@ class Holdup(RepeatedGame):
     def _planned(self) -> Array:
         """The best levels of each pair, all tried."""
         choices, n = self._choices(), self.num_pairs
+        require_memory(
+            16.0 * n * len(choices) ** 2, f"a table of {len(choices)} x {len(choices)} investments"
+        )
         one, two = (v.ravel() for v in np.meshgrid(choices, choices))
         total = self.payoff(np.repeat(np.stack([one, two], axis=1), n, axis=1))
         best = (total[:, :n] + total[:, n:]).argmax(axis=0)

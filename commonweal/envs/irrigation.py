@@ -12,8 +12,9 @@ $$x_i = \min\Bigl(d_i,\; W(G) - \sum_{j < i} x_j\Bigr), \qquad
 
 Yields are concave: the first water is worth most, beyond $a / b$ it does damage. Both acts are chosen at
 once, which loses nothing: to ask for what one would take at most ($a / b$) is dominant whatever is
-left. So the head takes its fill and needs no more maintenance, the tail gets nothing and has no reason
-to work, and only whoever sits where the water ends pays. Positions are the agents' indices.
+left (on levels: one of the two next to it, see `canal`). So the head takes its fill and needs no more
+maintenance, the tail gets nothing and has no reason to work, and only whoever sits where the water ends
+pays. Positions are the agents' indices.
 
 Observed: position; the water that arrived at the own gate and the labour given in the round before.
 
@@ -215,7 +216,6 @@ class Irrigation(RepeatedGame):
             NotExact: continuous acts, parameters by world, or no pure equilibrium of a round.
         """
         canal.require_exact(self)
-        gate = canal.dominant_openings(self)
 
         def stick(given: Array, demand: Array, selection: str) -> Yardstick:
             rule = Always(self, {"contribution": given, "water": demand})
@@ -229,14 +229,18 @@ class Irrigation(RepeatedGame):
             welfare = self.weight * float(payoff.sum())
             return Yardstick(welfare, "enumeration", 0.0, self.weight * gain, selection, rule, detail)
 
-        found = canal.equilibria(self, gate)
-        how = f"worst of {len(found)} sums of labour in pure equilibria of a round; water by dominance"
-        sticks = sorted((stick(given, gate, how) for given in found), key=lambda one: one.welfare)
+        found = canal.equilibria(self)
+        how = f"worst of {len(found)} sums of labour in pure equilibria of a round in undominated openings"
+        sticks = sorted((stick(*acts, how) for acts in found), key=lambda one: one.welfare)
         planner = stick(*canal.plan(self), "maximum of the sum over all levels")
         planner = replace(planner, kind="dynamic programming", epsilon=math.nan)
         everything = np.broadcast_to(np.asarray(self.endowment), (1, self.num_agents))
+        assert isinstance(sticks[0].rule, Always)
+        gate = np.asarray(sticks[0].rule.values["water"])
         extremes = [
-            stick(g, d, "").welfare for g in (0.0 * everything, everything) for d in (0.0 * gate, gate)
+            self.weight * float(self._round(given, demand)[0].sum())
+            for given in (0.0 * everything, everything)
+            for demand in (0.0 * gate, gate)
         ]
         others = {f"labour {one.detail['labour']:g}": one for one in sticks[1:]}
         return References(

@@ -84,6 +84,7 @@ def _planned_value(cls: type[OneStock], key: str) -> PlannedValue:
 def _references(cls: type[OneStock], key: str) -> References:
     dilemma = cls.from_dict(json.loads(key))
     problem = laissez_faire(dilemma)
+    problem.require_tables()
     planned = plan_yardstick(problem)
     selfish, *more = equilibrium_yardsticks(problem, planned.welfare)
     low, high = constant_range(problem, problem.games()[0])

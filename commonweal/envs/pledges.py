@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.provision import ROUNDING, equal_shares
+from commonweal.errors import require_memory
 from commonweal.random import Streams
 
 Array = NDArray[np.float64]
@@ -106,6 +107,8 @@ class Pledges:
         given = np.rint(path / self.step).astype(np.intp)
         goal, top = math.ceil(target / self.step - ROUNDING), round(self.most / self.step)
         cap = round(min(e[agent] / self.step, self.rounds * top))
+        cells = (top + 1) * (goal + 1) * (cap + 1)
+        require_memory(8.0 * cells, f"a table of {cells} contributions, funds and own totals")
         fund, own = np.arange(goal + 1)[:, None], np.arange(cap + 1)[None, :]
         best = follow = (e[agent] - own * self.step) * np.where(fund >= goal, 1.0, 1.0 - p[agent])
         so_far = np.minimum(np.cumsum(given.sum(axis=1)) - given.sum(axis=1), goal)

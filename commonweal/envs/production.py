@@ -38,25 +38,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear, minimize_scalar
 
+from commonweal.envs import production_theory
 from commonweal.envs.base import Outcome, Play
-from commonweal.envs.best_replies import largest_gain, settle
-from commonweal.envs.repeated import Always, RepeatedGame, RoundState
-from commonweal.errors import NotExact
+from commonweal.envs.repeated import RepeatedGame, RoundState
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams
-from commonweal.references import Check, Kind, References, Yardstick
+from commonweal.references import Check, References
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
-FLAT = 1e-9  # stands for a cost slope of zero where output is otherwise not unique
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,59 +158,29 @@ class Production(RepeatedGame):
 
     # ------------------------------------------------------------------ yardsticks
 
-    def _firms(self, name: str) -> Array:
-        """A parameter of each firm, `(N,)`."""
-        return np.broadcast_to(np.asarray(getattr(self, name), float).reshape(-1), (self.num_agents,))
-
-    def output(self, conduct: Literal["planner", "Cournot", "price takers"], tax: float = 0.0) -> Array:
+    def output(self, conduct: production_theory.Conduct, tax: float = 0.0) -> Array:
         """Outputs `(N,)` of continuous acts: the planner's, or in equilibrium at a tax per unit emitted.
 
-        All are the solution of a concave quadratic programme: the planner's and the price takers' maximise
-        the sum of surpluses, Cournot's its potential.
-
         Raises:
             NotExact: a parameter differs by world.
         """
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray) and value.shape[0] > 1:
-                raise NotExact(f"Production.{name} has {value.shape[0]} values; allowed: not one per world")
-        b, n = float(np.max(self.demand_slope)), self.num_agents
-        damage = self._firms("marginal_damage")
-        charge = damage if conduct == "planner" else tax + float(np.max(self.damage_share)) * damage / n
-        margin = float(np.max(self.choke_price)) - self._firms("unit_cost")
-        margin = margin - charge * self._firms("emission_intensity")
-        slope = b * np.ones((n, n)) + np.diag(np.maximum(self._firms("cost_slope"), FLAT))
-        if conduct == "Cournot":
-            slope += b * np.eye(n)
-        root = np.linalg.cholesky(slope)
-        found = lsq_linear(
-            root.T, np.linalg.solve(root, margin), (0.0, self.max_output), method="bvls", tol=1e-15
-        )
-        return np.asarray(found.x, dtype=np.float64)
-
-    def references(self) -> References:
-        """Cournot's equilibrium, the planner, the best tax on emission; what price takers would do.
-
-        Raises:
-            NotExact: a parameter differs by world.
-        """
-        return _references(json.dumps(self.to_dict(), sort_keys=True))
+        return production_theory.output(self, conduct, tax)
 
     def corrective_tax(self) -> float:
         """The tax per unit emitted that maximises W in Cournot's equilibrium, continuous acts; money.
 
-        Where firms are alike it restores the planner's output; else one rate cannot mend all markups.
+        Where firms are alike it restores the planner's output; else one rate cannot mend all markups; nan
+        where no rate helps.
         """
-        high = float(np.max(self.choke_price)) / max(float(self._firms("emission_intensity").min()), 1e-3)
+        return production_theory.best_rate(self)
 
-        def loss(tax: float) -> float:
-            return -float(self.welfare(self.output("Cournot", tax)[None])[0])
+    def references(self) -> References:
+        """The worst pure equilibrium, the planner, the best tax on emission; what price takers would do.
 
-        rates = np.linspace(-high, high, 201)
-        best = int(np.argmin([loss(rate) for rate in rates]))
-        around = rates[max(best - 1, 0)], rates[min(best + 1, 200)]
-        found = minimize_scalar(loss, bounds=around, method="bounded", options={"xatol": 1e-10})
-        return float(found.x)
+        Raises:
+            NotExact: a parameter differs by world, or no pure equilibrium exists on the levels.
+        """
+        return production_theory.references(json.dumps(self.to_dict(), sort_keys=True))
 
     @classmethod
     def theory(cls) -> Iterable[Check]:
@@ -242,50 +208,3 @@ class Production(RepeatedGame):
             reference = 1.0 - 1.0 / (n + 1) ** 2
             name = f"production: W of Cournot over W of competition, N = {n}, no emission"
             yield Check(name, "textbook", reference, float(share[0]))
-
-
-@lru_cache(maxsize=64)
-def _references(parameters: str) -> References:
-    game = Production.from_dict(json.loads(parameters))
-    n, levels = game.num_agents, np.linspace(0.0, game.max_output, game.levels or 10_001)[:, None]
-
-    def everyone(acts: Array) -> Array:
-        return np.repeat(game.welfare(acts[..., 0])[:, None], n, axis=1)
-
-    def at_levels(output: Array, selfish: bool) -> Array:
-        if not game.levels:
-            return output
-        nearest = levels[np.rint(output / levels[1]).astype(np.intp), 0]
-        objective = (lambda acts: game.payoff(acts[..., 0])) if selfish else everyone
-        return settle(objective, nearest[:, None], levels)[0][:, 0]
-
-    def stick(output: Array, selection: str) -> Yardstick:
-        value, detail = float(game.welfare(output[None])[0]), {"output": float(output.sum())}
-        rule = Always(game, {"output": output[None]})
-        kind: Kind = "enumeration" if game.levels else "closed form"
-        return Yardstick(game.weight * value, kind, selection=selection, rule=rule, detail=detail)
-
-    where = "at levels where nobody gains" if game.levels else "the only one"
-    nash = at_levels(game.output("Cournot"), selfish=True)
-    gain = largest_gain(lambda acts: game.payoff(acts[..., 0]), nash[:, None], levels)
-    selfish = replace(
-        stick(nash, f"Cournot's equilibrium of every round, {where}"), epsilon=game.weight * gain
-    )
-    ideal = game.output("planner")
-    planner = stick(at_levels(ideal, selfish=False), "maximum of the surplus of all")
-    bound = game.weight * float(game.welfare(ideal[None])[0])
-    planner = replace(planner, error=max(bound - planner.welfare, 0.0))
-    rate = game.corrective_tax()
-    taxed = stick(game.output("Cournot", rate), "the best tax per unit emitted, continuous output")
-    taxed = replace(taxed, kind="closed form", rule=None, epsilon=0.0, detail={**taxed.detail, "rate": rate})
-    takers = game.output("price takers")
-    others = 1.0 - float(np.max(game.damage_share)) / n
-    facts = {
-        "output of price takers": float(takers.sum()),
-        "W of price takers in a round": float(game.welfare(takers[None])[0]),
-        "corrective tax among price takers": float(np.max(game.marginal_damage)) * others,
-        "corrective tax in Cournot's equilibrium": rate,
-    }
-    constant = game.weight * game.welfare(np.repeat(levels, n, axis=1))
-    found = np.append(constant, [planner.welfare, selfish.welfare])
-    return References(selfish, planner, float(np.ptp(found)), corrective={"emission": taxed}, facts=facts)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs import rotation
-from commonweal.envs.aggregative import CERTAIN, Game, Levels, OneStep
+from commonweal.envs.aggregative import CERTAIN, Game, Levels, OneStep, require_playable
 from commonweal.envs.dynamic_programming import deviation_gain, planner
 from commonweal.envs.markov_perfect import welfare
 from commonweal.envs.yardsticks import Fixed, MixedRule, Problem, constant_range, equilibrium_yardsticks
@@ -82,6 +82,8 @@ def game_of(forest: Forest) -> tuple[Problem, Game]:
     problem = Problem(
         model, forest.grid, n, 2, forest.discount, start, forest.time_limit, "age", action, (weather,)
     )
+    # Every play is one of the whole forest.
+    require_playable(len(problem.grid(0)) * 2 * n, forest.num_agents, weather)
     return problem, problem.build(0)
 
 

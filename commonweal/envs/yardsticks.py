@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from commonweal.envs.aggregative import (
     CERTAIN,
+    Against,
     Draws,
     Game,
     Levels,
@@ -31,11 +32,12 @@ from commonweal.envs.aggregative import (
     lottery,
     normal,
     play,
+    require_playable,
     sums,
     tabulate,
 )
 from commonweal.envs.base import Dilemma
-from commonweal.envs.dynamic_programming import Chain, best_plan, played_reply, transitions
+from commonweal.envs.dynamic_programming import Chain, Plan, best_plan, played_reply, transitions
 from commonweal.envs.markov_perfect import equilibria, mixture, refined, welfare
 from commonweal.errors import NotExact
 from commonweal.random import Streams
@@ -165,9 +167,23 @@ class Problem:
             draws=self.draws[0],
         )  # fmt: skip
 
+    def require_tables(self) -> None:
+        """Raise `NotExact` at once where the largest tables of the search and of the plan are too large."""
+        n, levels = self.num_agents, self.num_levels
+        sums = (n - 1) * (levels - 1) + 1
+        require_playable(len(self.grid(self._search[-1])) * levels * sums, n, self.draws[0])
+        plans = levels if self.continuous else sums + levels - 1
+        grid, draws = self.refinements()[-1]
+        require_playable(len(grid) * plans, n, draws)
+
+    @property
+    def _search(self) -> tuple[int, ...]:
+        """Points of the grids on which equilibria are sought; fewer where levels are many."""
+        return SEARCH_OF_MANY_LEVELS if self.num_levels > 25 else SEARCH
+
     def games(self) -> list[Game]:
-        """The game on the grids on which equilibria are sought; fewer points where levels are many."""
-        return [self.build(points) for points in (SEARCH_OF_MANY_LEVELS if self.num_levels > 25 else SEARCH)]
+        """The game on the grids on which equilibria are sought."""
+        return [self.build(points) for points in self._search]
 
     def refinements(self) -> list[tuple[Array, Draws]]:
         """Grids and draws, finer and finer."""
@@ -303,7 +319,9 @@ def planned_levels(problem: Problem) -> Array:
     n = problem.num_agents
     if problem.continuous:
         return np.repeat(np.arange(float(problem.num_levels))[:, None], n, axis=1)
-    total = np.arange(n * (problem.num_levels - 1) + 1)[:, None]
+    many = n * (problem.num_levels - 1) + 1
+    require_playable(many, n)
+    total = np.arange(many)[:, None]
     return (total // n + (np.arange(n) < total % n)).astype(np.float64)
 
 
@@ -322,14 +340,23 @@ def plan_on(problem: Problem, grid: Array, draws: Draws, zooms: int) -> Planned:
     Continuous acts are first sought among the levels, then so many times on finer steps around the best of
     each state: a best act that lies between the first two levels shows on no grid of them.
     """
-    options = np.tile(planned_levels(problem), (len(grid), 1, 1))
-    for zoom in range(1 + (zooms if problem.continuous else 0)):
-        size, count, n = options.shape
-        cells = play(problem.model, grid, np.repeat(grid, count), options.reshape(-1, n), draws)
-        plan = best_plan(cells.shaped((size, count)), problem.discount)
-        best = options[np.arange(size), plan.total]
+    size = len(grid)
+
+    def best_of(levels: Array | Against, count: int) -> Plan:
+        cells = play(problem.model, grid, np.repeat(grid, count), levels, draws)
+        return best_plan(cells.shaped((size, count)), problem.discount)
+
+    planned = planned_levels(problem)
+    require_playable(size * len(planned), problem.num_agents, draws)
+    row = np.tile(np.arange(len(planned)), size)
+    plan = best_of(Against(planned[row, 0], row, planned[:, 1:]), len(planned))
+    best = planned[plan.total]
+    for zoom in range(zooms if problem.continuous else 0):
         around = best[:, :1] + np.arange(-FINER_ACTS, FINER_ACTS + 1.0) / FINER_ACTS ** (zoom + 1)
-        options = np.repeat(np.clip(around, 0.0, problem.num_levels - 1.0)[..., None], n, axis=2)
+        options = np.clip(around, 0.0, problem.num_levels - 1.0)
+        levels = np.repeat(options.reshape(-1, 1), problem.num_agents, axis=1)
+        plan = best_of(levels, options.shape[1])
+        best = np.repeat(options[np.arange(size), plan.total, None], problem.num_agents, axis=1)
     return Planned(grid, best, plan.value)
 
 

@@ -1,0 +1,154 @@
+"""References on coarse levels against every joint act of a round, played by the real `step`.
+
+The planner must be the best of all, selfish play the worst pure equilibrium; nobody may gain by leaving it.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from commonweal import make
+from commonweal.envs.yardsticks import Fixed
+from commonweal.errors import NotExact
+
+QUICK = range(12)
+MANY = range(12, 100)
+everywhere = pytest.mark.parametrize(
+    "seed", [*QUICK, *(pytest.param(seed, marks=pytest.mark.slow) for seed in MANY)]
+)
+
+
+def each(rng, count, low, high):
+    """One number, or one for each agent."""
+    return tuple(rng.uniform(low, high, count).tolist()) if rng.integers(2) else float(rng.uniform(low, high))
+
+
+def rounds(dilemma, options):
+    """Payoffs `(options, ..., options, N)` and W `(options, ..., options)` of every joint act of a round.
+
+    Args:
+        dilemma: of one round.
+        options: by column, the physical values of an agent's acts, `(A,)`: one act in each place.
+    """
+    n, count = dilemma.num_agents, len(next(iter(options.values())))
+    joint = np.array(list(itertools.product(range(count), repeat=n)))
+    rng = Fixed(len(joint), 0.0, dilemma.id)
+    play = {name: np.asarray(values, float)[joint] for name, values in options.items()}
+    following, outcome = dilemma.step(dilemma.initial(rng), play, rng)
+    payoff = dilemma.utility(following, outcome, outcome.money)
+    welfare = payoff.sum(axis=1) + (0.0 if outcome.outside is None else outcome.outside)
+    return payoff.reshape(*[count] * n, n), welfare.reshape([count] * n)
+
+
+def equilibria(payoff):
+    """Which joint acts nobody alone gains by leaving, from payoffs `(A, ..., A, N)`."""
+    tie = 1e-9 * np.ptp(payoff)
+    stays = [
+        payoff[..., i] >= payoff[..., i].max(axis=i, keepdims=True) - tie for i in range(payoff.shape[-1])
+    ]
+    return np.all(stays, axis=0)
+
+
+def check(dilemma, payoff, welfare, stays=None):
+    """The references of a game of one round tell what brute force finds."""
+    stays = equilibria(payoff) if stays is None else stays
+    rounding = 1e-8 * (1.0 + np.ptp(welfare) + abs(welfare.max()))
+    try:
+        found = dilemma.references()
+    except NotExact as error:
+        assert "no pure equilibrium" in str(error)
+        assert not stays.any()
+        return
+    assert found.planner.welfare == pytest.approx(welfare.max(), abs=rounding)
+    assert found.planner.error <= rounding
+    assert found.selfish.welfare == pytest.approx(welfare[stays].min(), abs=rounding)
+    assert found.selfish.epsilon <= rounding
+    assert found.selfish.kind in ("enumeration", "dynamic programming")
+
+
+def production(seed):
+    rng = np.random.default_rng(seed)
+    n, levels = int(rng.integers(2, 5)), int(rng.integers(2, 5))
+    parameters = {
+        "unit_cost": each(rng, n, 0, 5) if rng.integers(4) else 0.0,
+        "cost_slope": each(rng, n, 0, 3) if rng.integers(3) else 0.0,
+        "emission_intensity": each(rng, n, 0, 1.5),
+        "marginal_damage": each(rng, n, 0, 13),
+        "damage_share": float(rng.choice([0.0, 0.5, 1.0])),
+        "demand_slope": float(rng.uniform(0.3, 2)),
+        "max_output": float(rng.uniform(2, 12)),
+    }
+    return make("production-v0", num_agents=n, levels=levels, rounds=1, **parameters)
+
+
+@everywhere
+def test_production(seed):
+    game = production(seed)
+    check(game, *rounds(game, {"output": np.linspace(0.0, game.max_output, game.levels)}))
+
+
+@everywhere
+def test_appropriation(seed):
+    rng = np.random.default_rng(seed)
+    n, levels = int(rng.integers(2, 5)), int(rng.integers(2, 5))
+    wage, slope = float(rng.uniform(0, 20)), float(rng.uniform(5, 30))
+    game = make(
+        "appropriation-v0", num_agents=n, levels=levels, outside_wage=wage, yield_slope=slope,
+        yield_curvature=float(rng.uniform(0.1, 1.0)), rounds=1,
+    )  # fmt: skip
+    check(game, *rounds(game, {"tokens": np.linspace(0.0, game.endowment, levels)}))
+
+
+@everywhere
+def test_fish_war(seed):
+    """Constant shares, played until nothing is left to count; W is counted over the time limit."""
+    rng = np.random.default_rng(seed)
+    n, levels = int(rng.integers(2, 5)), int(rng.integers(2, 4))
+    game = make(
+        "fish_war-v0", num_agents=n, share_levels=levels, elasticity=float(rng.uniform(0.1, 0.9)),
+        cap=float(rng.uniform(0.5, 0.99)), discount=float(rng.uniform(0.3, 0.9)),
+    )  # fmt: skip
+    joint = np.array(list(itertools.product(range(levels), repeat=n)))
+    play = {"share": np.linspace(game.min_share, game.cap / n, levels)[joint]}
+    rng = Fixed(len(joint), None, game.id)
+    state, payoff, welfare = game.initial(rng), np.zeros(joint.shape), None
+    for played in range(5 * game.time_limit):
+        state, outcome = game.step(state, play, rng)
+        payoff += game.discount**played * game.utility(state, outcome, outcome.money)
+        welfare = payoff.sum(axis=1) if played + 1 == game.time_limit else welfare
+    shape, found = [levels] * n, game.references()
+    stays = equilibria(payoff.reshape(*shape, n)).ravel()
+    best = welfare[payoff.sum(axis=1).argmax()]
+    assert found.planner.welfare == pytest.approx(best, abs=1e-6 * (1.0 + abs(best)))
+    assert found.selfish.welfare == pytest.approx(welfare[stays].min(), abs=1e-6 * (1.0 + abs(best)))
+    assert found.selfish.epsilon <= 1e-9 * (1.0 + abs(best))
+
+
+@everywhere
+def test_irrigation(seed):
+    """All acts in labour and water; equilibria in openings that no other matches whatever is left."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 4))
+    game = make(
+        "irrigation-v0", num_agents=n, contribution_levels=3, water_levels=3, rounds=1, endowment=2.0,
+        base_flow=float(rng.uniform(0, 8)), capacity=float(rng.uniform(8, 25)),
+        steepness=float(rng.uniform(1, 3)), half_labour=float(rng.uniform(0.5, 4)),
+        max_water=float(rng.uniform(3, 12)), yield_slope=each(rng, n, 0.5, 3),
+        yield_curvature=each(rng, n, 0.1, 0.6),
+    )  # fmt: skip
+    labour, water = (np.linspace(0.0, most, 3) for most in (2.0, game.max_water))
+    acts = np.array(list(itertools.product(labour, water))).T
+    payoff, welfare = rounds(game, {"contribution": acts[0], "water": acts[1]})
+    stays = equilibria(payoff)
+    left = np.linspace(0.0, 25.0, 2501)
+    for i in range(n):
+        slope, curvature = (np.ravel(v)[i % np.size(v)] for v in (game.yield_slope, game.yield_curvature))
+        taken = np.minimum(water, left[:, None])
+        value = taken * (slope - 0.5 * curvature * taken)
+        for opening in range(3):
+            as_good = (value >= value[:, [opening]] - 1e-12).all(axis=0)
+            better = (value > value[:, [opening]] + 1e-12).any(axis=0)
+            if (as_good & better).any():  # dominated
+                stays[(slice(None),) * i + (acts[1] == water[opening],)] = False
+    check(game, payoff, welfare, stays)
