@@ -185,17 +185,18 @@ def _of_two_acts(table: Array, total: Array, pure: list[list[Array]]) -> Equilib
 
 @dataclass(frozen=True)
 class Laws:
-    """Each player draws its act from its own law `(N, A)`, in every state."""
+    """Each player draws its act, or the level of a column, from its own law `(N, A)`, in every state."""
 
     law: Array
+    column: str = "act"
 
     def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
         """Law of the act, `(B, n, A)`."""
         worlds, n = next(iter(observed.values())).shape[:2]
-        return {"act": np.array(np.broadcast_to(self.law, (worlds, n, self.law.shape[1])))}
+        return {self.column: np.array(np.broadcast_to(self.law, (worlds, n, self.law.shape[1])))}
 
     def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
         """The act, `(B, n)`."""
         n = next(iter(observed.values())).shape[1]
         drawn = rng.uniform(n)[..., None]
-        return {"act": (drawn >= np.cumsum(self.law, axis=1)[:, :-1]).sum(axis=-1).astype(np.float64)}
+        return {self.column: (drawn >= np.cumsum(self.law, axis=1)[:, :-1]).sum(axis=-1).astype(np.float64)}
