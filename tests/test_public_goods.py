@@ -361,11 +361,12 @@ def test_theory():
         ({"threshold": 0.0}, "above 0"),
         ({"endowment": (1.0, -1.0, 1.0, 1.0)}, "endowment"),
         ({"num_agents": 0}, "num_agents"),
+        ({"levels": 1}, "2 to 10000"),
     ],
 )
 def test_bad_parameters_are_named(parameters, told):
     with pytest.raises(InvalidParameter, match=told):
-        make("public_goods-v0", **parameters)
+        make("public_goods-v0", **parameters).references()
 
 
 @pytest.mark.parametrize(

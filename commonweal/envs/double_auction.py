@@ -186,8 +186,12 @@ class DoubleAuction(Dilemma):
         """Whether to quote, and the limit price."""
         return [
             Action("quote", Choice(("wait", "post"))),
-            Action("price", Real(0.0, self.ceiling, "money", self.price_levels)),
+            Action("price", self._prices),
         ]
+
+    @property
+    def _prices(self) -> Real:
+        return Real(0.0, self.ceiling, "money", self.price_levels)
 
     def signals(self) -> list[Signal]:
         """Best bid, best ask (0 and the ceiling when none stands), last price; own unit, side, units left."""
@@ -283,14 +287,12 @@ class DoubleAuction(Dilemma):
     @property
     def _quoted(self) -> float:
         """The entry of the price column nearest to the middle of the competitive prices."""
-        price = 0.5 * (self.competitive.low + self.competitive.high)
-        step = self.ceiling / (self.price_levels - 1) if self.price_levels else 0.0
+        price, step = 0.5 * (self.competitive.low + self.competitive.high), self._prices.step
         return float(np.rint(price / step)) if step else price
 
     @property
     def _price(self) -> float:
-        step = self.ceiling / (self.price_levels - 1) if self.price_levels else 1.0
-        return self._quoted * step
+        return self._quoted * (self._prices.step or 1.0)
 
     def _gain(self) -> float:
         """What a trader could gain by other quotes at most: all trades are at that one price.

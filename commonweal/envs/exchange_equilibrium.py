@@ -69,7 +69,8 @@ class _Round:
     @property
     def step(self) -> float:
         """Distance of two shares."""
-        return 1.0 / (self.game.levels - 1) if self.game.levels else STEP
+        share, *_ = self.game.actions()
+        return share.space.step or STEP  # type: ignore[union-attr]
 
     @cached_property
     def options(self) -> Array:
