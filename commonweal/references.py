@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -106,6 +106,15 @@ class References:
     def efficiency(self, welfare: Any) -> Any:
         """`(W - W_selfish) / (W_planner - W_selfish)`; nan when the gap is too small to measure by."""
         return (welfare - self.selfish.welfare) / self.scale
+
+
+def ranked(found: Iterable[Yardstick]) -> list[Yardstick]:
+    """Equilibria by the rule that chooses zero, the selfish line first.
+
+    It is the worst for the group of those from which nobody gains by deviating; what is only `best known`
+    comes after them.
+    """
+    return sorted(found, key=lambda one: (one.kind == "best known", one.welfare))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ numbers = np.array([2, 4, 8, 16, 32])
 lost = []
 for n in numbers:
     market = make("exchange-v0", num_agents=int(n), property_rights=1.0, levels=None)
-    lost.append(1 - played(market, market.references().selfish))
+    lost.append(1 - played(market, market.references().others["trade"]))
 lost = np.array(lost)
 assert (lost[1:] < lost[:-1] / 3).all()
 
@@ -49,7 +49,7 @@ for phi in rights:
     market = make("exchange-v0", property_rights=phi, levels=None)
     found = market.references()
     assert abs(played(market, found.planner) - 1) < 1e-9
-    trading.append(played(market, found.selfish))
+    trading.append(played(market, found.others["trade"]))
     alike = make("exchange-v0", property_rights=phi, levels=None, endowments=((2, 2),), weights=((0.5, 0.5),))
     arms.append(1 - played(alike, alike.references().selfish))
     assert abs(arms[-1] - price_takers_arms(alike) / 4) < 1e-6
@@ -81,4 +81,5 @@ plt.show()
 
 # %%
 # **What not to conclude.** Protection is free here; courts and police are not, and who pays for them
-# may fight over that. The equilibrium shown has trade: nobody trading is always another one.
+# may fight over that. The equilibrium shown has trade: nobody trading is always another one, and worse;
+# it is the selfish line of the tables.

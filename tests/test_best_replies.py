@@ -47,3 +47,16 @@ def test_an_interior_equilibrium_is_polished():
     # From 0.3 each the best reply is 0.35, which gains (0.05)^2.
     off = zoomed_gain(duopoly, np.full((2, 1), 0.3), np.zeros(1), np.ones(1), 11)
     assert off == pytest.approx(0.0025)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_each_agents_payoffs_have_their_own_unit_and_zero(unit):
+    """The second agent's payoffs are a millionth of a millionth of the first's, or have a million added."""
+
+    def moved(acts):
+        return dilemma(acts) * np.array([1.0, 1e-12]) * unit + np.array([1e6 * unit, 0.0])
+
+    acts, gain = settle(moved, np.zeros((2, 1)), OPTIONS)
+    assert acts.tolist() == [[1], [1]]
+    assert gain == 0.0
+    assert best_reply(moved, np.zeros((2, 1)), 1, OPTIONS)[1] == pytest.approx(1e-12 * unit)

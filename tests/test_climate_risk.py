@@ -8,6 +8,7 @@ import pytest
 from commonweal import make
 from commonweal.agents.scripted import scripted
 from commonweal.envs.climate_risk import ClimateRisk, ClimateState
+from commonweal.envs.normal_form import equilibria, payoffs
 from commonweal.envs.pledges import OnPath
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
@@ -70,6 +71,47 @@ def test_planner_and_worst_outcome_by_enumeration(parameters, risk):
     )
     for one in found.others.values():
         assert one.welfare == pytest.approx(expected(dilemma, one.rule, one.rule.path[None], [0, 1, 2]).sum())
+
+
+def test_one_round_by_enumeration_mixed_equilibria_included():
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        n, levels, most = int(rng.integers(1, 4)), int(rng.integers(2, 5)), float(rng.choice([0.3, 2.0, 4.0]))
+        step = most / (levels - 1)
+        account = rng.integers(1, 7, n) * step
+        risk = rng.choice([0.0, 0.1, 0.5, 0.9, 1.0], n)
+        dilemma = game(
+            num_agents=n, rounds=1, levels=levels, most=most, endowment=tuple(account), risk=tuple(risk),
+            target=float(rng.choice([0.7, 1.0, 2.6])) * most,
+        )  # fmt: skip
+        own = [np.arange(levels) * step for _ in range(n)]
+        own = [gifts[gifts <= a + 1e-9] for gifts, a in zip(own, account, strict=True)]
+        profiles = np.stack(np.meshgrid(*own, indexing="ij"), axis=-1)
+        met = profiles.sum(axis=-1, keepdims=True) >= dilemma.target - 1e-9
+        table = (account - profiles) * np.where(met, 1.0, 1.0 - risk)
+        found, every = dilemma.references(), equilibria(table)
+        worst = payoffs(table, every.laws[0]).sum()
+        assert found.planner.welfare == pytest.approx(table.sum(axis=-1).max())
+        if found.selfish.kind == "best known":
+            assert "mixed equilibria" in found.selfish.selection
+            assert found.selfish.welfare >= worst - 1e-6
+        elif every.kind != "best known":
+            assert found.selfish.welfare == pytest.approx(worst, abs=1e-5)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_unit_of_money_changes_nothing(unit):
+    for risk in (0.9, 0.5, 0.1):
+        plain = game(**UNEQUAL, risk=risk).references()
+        money = {
+            "endowment": tuple(unit * x for x in UNEQUAL["endowment"]),
+            "target": unit * 16.0,
+            "most": unit * 4.0,
+        }
+        found = game(**{**UNEQUAL, **money}, risk=risk).references()
+        assert found.selfish.welfare == pytest.approx(unit * plain.selfish.welfare)
+        assert list(found.others) == list(plain.others)
+        assert found.selfish.detail["subgame perfect"] == plain.selfish.detail["subgame perfect"]
 
 
 def test_nobody_can_be_made_to_bear_more_than_the_risk():

@@ -9,6 +9,7 @@ import pytest
 from commonweal import Society, make
 from commonweal.agents.scripted import Scripted, scripted
 from commonweal.envs.double_auction import DoubleAuction
+from commonweal.envs.normal_form import pure_equilibria
 from commonweal.envs.traders import simulate, zero_intelligence
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
@@ -97,10 +98,10 @@ def test_the_rules_bring_their_welfare(parameters):
     dilemma = market(**parameters)
     found = dilemma.references()
     society = Society(dilemma, num_worlds=20)
-    for stick in (found.planner, found.selfish, found.others["no trade"]):
+    for stick in (found.planner, found.selfish, found.others["competitive"]):
         assert evaluate(society, scripted(society, stick), seed=1).welfare == pytest.approx(stick.welfare)
-    assert np.isnan(found.efficiency(found.planner.welfare))  # no gap: a loss is reported, no efficiency
-    assert dilemma.allocative_efficiency(found.planner.welfare) == 1.0
+    for welfare in (0.0, 0.3 * found.planner.welfare, found.planner.welfare):
+        assert found.efficiency(welfare) == pytest.approx(dilemma.allocative_efficiency(welfare))
 
 
 @pytest.mark.parametrize("parameters", [{}, SCHEDULES])
@@ -109,8 +110,9 @@ def test_no_other_quotes_beat_the_competitive_price(parameters):
     dilemma, plans = market(**parameters, steps=6), 3000
     found, n = dilemma.references(), len(dilemma.units)
     rng = np.random.default_rng(0)
-    alone = evaluate(Society(dilemma), scripted(Society(dilemma), found.selfish), seed=1).returns[0]
-    rule = found.selfish.rule
+    stick = found.others["competitive"]
+    alone = evaluate(Society(dilemma), scripted(Society(dilemma), stick), seed=1).returns[0]
+    rule = stick.rule
     for agent in range(n):
         own = {
             "quote": rng.random((6, plans)) < 0.7,
@@ -128,7 +130,7 @@ def test_no_other_quotes_beat_the_competitive_price(parameters):
 
         society = Society(dilemma, num_worlds=plans)
         gained = evaluate(society, Scripted(society, deviant), seed=1).returns[:, agent]
-        assert gained.max() <= alone[agent] + found.selfish.epsilon + 1e-9
+        assert gained.max() <= alone[agent] + stick.epsilon + 1e-9
         assert gained.min() < alone[agent]  # some plans are worse: quotes matter
 
 
@@ -144,10 +146,52 @@ def test_nobody_gains_by_quoting_alone():
 def test_a_grid_without_a_competitive_price_has_an_epsilon():
     # The only competitive prices are between 95 and 105; levels are 0, 66.7, 133.3 and 200.
     parameters = {"num_buyers": 2, "num_sellers": 2, "values": (105, 70), "costs": (95, 130)}
-    coarse = market(**parameters, price_levels=4).references().selfish
+    coarse = market(**parameters, price_levels=4).references().others["competitive"]
     # Whichever side has to trade at a loss of 28.3 would rather not.
     assert coarse.epsilon == pytest.approx(200 / 3 - 95 + 2 * (95 - 200 / 3))
-    assert market(**parameters).references().selfish.epsilon == 0.0
+    assert coarse.kind == "best known"
+    assert "no equilibrium" in coarse.selection
+    fine = market(**parameters).references().others["competitive"]
+    assert fine.epsilon == 0.0
+    assert fine.kind == "closed form"
+
+
+@pytest.mark.parametrize("levels", [2, 3, 5, 101, None])
+def test_zero_is_the_worst_equilibrium_on_any_levels(levels):
+    found = market(price_levels=levels).references()
+    assert (found.selfish.welfare, found.selfish.epsilon, found.selfish.kind) == (0.0, 0.0, "closed form")
+    for other in found.others.values():
+        assert other.welfare >= found.selfish.welfare
+        assert (other.kind == "best known") == (other.epsilon > 0.0)
+    if levels == 2:
+        assert found.others["competitive"].epsilon == pytest.approx(70.0)
+
+
+def every_quote(dilemma):
+    """Payoffs `(A, ..., A, N)` of a market of one step: each waits or quotes a level; mean over arrivals."""
+    n, levels = len(dilemma.units), dilemma.price_levels
+    profiles = np.indices((levels + 1,) * n).reshape(n, -1).T
+    seeds = 40
+    rng = Streams(world_seeds(0, seeds * len(profiles)), 0)
+    acts = np.repeat(profiles, seeds, axis=0)
+    price = np.maximum(acts - 1, 0) * (dilemma.ceiling / (levels - 1))
+    money = dilemma.step(dilemma.initial(rng), {"quote": (acts > 0) * 1.0, "price": price}, rng)[1].money
+    return money.reshape(len(profiles), seeds, n).mean(axis=1).reshape(*(levels + 1,) * n, n)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_pure_equilibrium_of_a_step_is_worse_than_nothing(seed):
+    rng = np.random.default_rng(seed)
+    buyers, sellers = rng.integers(1, 3, 2)
+    dilemma = market(
+        num_buyers=int(buyers), num_sellers=int(sellers), steps=1, price_levels=int(rng.integers(2, 5)),
+        values=tuple(rng.integers(0, 201, buyers) * 1.0), costs=tuple(rng.integers(0, 201, sellers) * 1.0),
+    )  # fmt: skip
+    table, found = every_quote(dilemma), dilemma.references()
+    welfare = [table[cell].sum() for cell in pure_equilibria(table)]
+    assert min(welfare) == pytest.approx(found.selfish.welfare)
+    assert table.sum(axis=-1).max() <= found.planner.welfare + 1e-9
+    assert (0,) * len(dilemma.units) in pure_equilibria(table)
 
 
 def test_no_play_beats_the_planner():

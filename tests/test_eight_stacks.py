@@ -166,7 +166,7 @@ def test_the_median_vote_sets_the_tax_within_the_rights():
 
 def test_permits_clear_at_one_price_and_bind_the_catch():
     society = society_of("fishery, tradable quotas")
-    # Two buy two each at up to 0.9; one sells two at 0.3 or more; the others stay out.
+    # Two would buy two each at up to 0.9, one sells two at 0.3 or more: buyers bid the price up to 0.9.
     orders = acting(
         society,
         citizens__effort=10,
@@ -177,8 +177,8 @@ def test_permits_clear_at_one_price_and_bind_the_catch():
     assert np.allclose(step.conduct["extraction"], 2.0)  # full effort, but two permits each
     assert np.allclose(society.states["permit"].holding, [[3.0, 3.0, 0.0, 2.0, 2.0]])
     price = society.states["permit"].price.item()
-    assert price == pytest.approx(0.6)
-    assert np.allclose(step.ledger.net, [[-0.6, -0.6, 1.2, 0.0, 0.0]])
+    assert price == pytest.approx(0.9)
+    assert np.allclose(step.ledger.net, [[-0.9, -0.9, 1.8, 0.0, 0.0]])
     step = society.step(acting(society, citizens__effort=10))
     assert np.allclose(step.conduct["extraction"], [[3.0, 3.0, 0.0, 2.0, 2.0]])
 

@@ -8,6 +8,7 @@ import pytest
 from commonweal import institution, make
 from commonweal.agents.scripted import scripted
 from commonweal.envs.escape_room import DOOR, LEVER, START, EscapeRoom, RoomState
+from commonweal.envs.normal_form import equilibria, payoffs
 from commonweal.envs.yardsticks import Fixed
 from commonweal.errors import IncompatibleInstitution, InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
@@ -73,6 +74,32 @@ def test_no_sequence_of_places_of_one_agent_pays(parameters):
             alive *= ~outcome.terminated
             before = following.place
         assert total.max() == pytest.approx(dilemma.references().selfish.epsilon) == 0.0
+
+
+def test_drawn_rooms_by_enumeration():
+    """One step: no equilibrium, mixed ones included, is worse than standing still; more: the planner."""
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        n = int(rng.integers(1, 4))
+        dilemma = room(
+            num_agents=n, pullers=int(rng.integers(1, n + 1)), steps=int(rng.integers(1, 3)),
+            prize=tuple(rng.choice([0.2, 1.0, 10.0], n)), cost=tuple(rng.choice([1e-3, 1.0, 5.0], n)),
+            discount=float(rng.choice([0.5, 1.0])),
+        )  # fmt: skip
+        found = dilemma.references()
+        assert found.planner.welfare == pytest.approx(best_return(dilemma))
+        places = np.array(list(product(range(3), repeat=n)), np.float64)
+        table = go(dilemma, np.zeros_like(places), places)[1].money.reshape(*[3] * n, n)
+        every = equilibria(table)
+        assert payoffs(table, every.laws[0]).sum() >= found.selfish.welfare - 1e-9
+        assert any(all(law[START] == 1.0 for law in laws) for laws in every.laws)
+        assert found.selfish.epsilon == 0.0
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_unit_of_money_does_not_matter_to_perfection(unit):
+    values = room(num_agents=2, pullers=1, prize=10.0 * unit, cost=unit, steps=2).perfect_values()
+    assert np.abs(values).max() == 0.0
 
 
 @rooms

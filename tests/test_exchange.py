@@ -187,6 +187,58 @@ def test_arms_are_limited():
 # ------------------------------------------------------------------ yardsticks
 
 
+def test_zero_is_the_worst_of_those_found():
+    found = exchange().references()
+    assert found.selfish.welfare == pytest.approx(70.8539, abs=1e-4)
+    assert found.others["trade"].welfare == pytest.approx(88.5939, abs=1e-4)
+    for parameters in ({}, {"levels": None}, {"property_rights": 1.0}, {"num_agents": 2, "levels": 2}):
+        found = exchange(**parameters).references()
+        for other in found.others.values():
+            if other.epsilon <= found.selfish.epsilon:
+                assert other.welfare >= found.selfish.welfare - 1e-9
+
+
+def check_small_economies(rng, number):
+    """Every pure profile, played by `step`: the worst equilibrium, the planner, and who is no equilibrium."""
+    for _ in range(number):
+        n, levels = rng.integers(2, 4), int(rng.integers(2, 4))
+        game = exchange(
+            num_agents=int(n), levels=levels, rounds=1, property_rights=float(rng.choice([0, 0.25, 0.5, 1])),
+            decisiveness=float(rng.choice([0.5, 1, 2])), weights=((0.3, 0.7), (0.6, 0.4)),
+            endowments=tuple(tuple(row) for row in rng.integers(1, 5, (2, 2)) * 1.0),
+            substitution=float(rng.choice([0.5, 1.0, 2.0])),
+        )  # fmt: skip
+        try:
+            found = game.references()
+        except NotExact:
+            continue  # competitive bids above a trader's money
+        fight, trade = (a.ravel() for a in np.meshgrid(range(levels), range(2 * levels - 1), indexing="ij"))
+        step, acts = 1.0 / (levels - 1), len(fight)
+        profiles = np.indices((acts,) * n).reshape(n, -1).T
+        streams = Streams(world_seeds(0, len(profiles)), 0)
+        play = {"fight": fight[profiles] * step, "trade_1": trade[profiles] * step - 1.0}
+        money = game.step(game.initial(streams), play, streams)[1].money.reshape(*(acts,) * n, n)
+        stable = np.ones((acts,) * n, bool)
+        for i in range(n):
+            stable &= money[..., i] >= money[..., i].max(axis=i, keepdims=True) - 1e-9
+        total = money.sum(axis=-1)
+        assert total.max() <= found.planner.welfare + found.planner.error + 1e-9
+        for stick in (found.selfish, *found.others.values()):
+            assert (stick.kind == "best known") == (stick.epsilon > 1e-9)
+        if stable.any():
+            assert found.selfish.welfare == pytest.approx(total[stable].min())
+            assert found.selfish.epsilon <= 1e-9
+
+
+def test_small_economies_by_trying_every_profile():
+    check_small_economies(np.random.default_rng(0), 8)
+
+
+@pytest.mark.slow
+def test_many_small_economies_by_trying_every_profile():
+    check_small_economies(np.random.default_rng(1), 80)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [{}, {"levels": None}, {"property_rights": 1.0}, {"num_agents": 3, "substitution": (0.5, 1.0, 2.0)}],
@@ -195,7 +247,7 @@ def test_the_rules_bring_their_welfare(parameters):
     game = exchange(**parameters)
     found = game.references()
     society = Society(game)
-    for stick in (found.planner, found.selfish, found.others["no trade"]):
+    for stick in (found.planner, found.selfish, found.others["trade"]):
         played = evaluate(society, scripted(society, stick)).welfare[0]
         assert played == pytest.approx(stick.welfare, rel=1e-9)
 
@@ -212,7 +264,7 @@ def test_no_act_beats_the_equilibrium(levels, rights):
     )
     fight, trade = np.rint(fight * 2000) / 2000, np.rint(trade * 2000) / 2000  # nothing is exactly nothing
     rng = Streams(world_seeds(0, len(fight)), 0)
-    for stick in (found.selfish, found.others["no trade"]):
+    for stick in (found.selfish, found.others["trade"]):
         assert stick.kind == ("enumeration" if game.levels else "numerical")
         acts = {name: np.repeat(value, len(fight), axis=0) for name, value in stick.rule.values.items()}
         state = game.initial(rng)
@@ -240,8 +292,9 @@ def test_weak_property_makes_the_dilemma():
     lost, arms = [], []
     for rights in (1.0, 0.75, 0.5, 0.25, 0.0):
         found = exchange(property_rights=rights, levels=None).references()
-        lost.append(1 - found.selfish.welfare / found.planner.welfare)
-        arms.append(found.selfish.detail["fight"])
+        trading = found.others["trade"]
+        lost.append(1 - trading.welfare / found.planner.welfare)
+        arms.append(trading.detail["fight"])
     assert arms[0] == 0.0
     assert lost[0] < 0.06
     assert (np.diff(lost) > 0.1).all()
@@ -253,7 +306,7 @@ def test_market_power_vanishes_with_the_number_of_traders():
     lost = []
     for n in (4, 8, 16):
         found = exchange(num_agents=n, property_rights=1.0, levels=None).references()
-        lost.append(1 - found.selfish.welfare / found.planner.welfare)
+        lost.append(1 - found.others["trade"].welfare / found.planner.welfare)
     assert lost[1] < lost[0] / 3
     assert lost[2] < lost[1] / 3
     assert lost[2] < 0.0025

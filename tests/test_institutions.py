@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonweal import Society, institution, make
-from commonweal.institutions.permits import clear
+from commonweal.call_auction import clear
 from commonweal.monitor import Monitor
 from commonweal.random import Streams, world_seeds
 

@@ -9,7 +9,6 @@ import pytest
 from commonweal import Society, institution, make
 from commonweal.agents.scripted import Scripted, scripted
 from commonweal.envs.matrix import Matrix, two_by_two
-from commonweal.envs.normal_form import deviation_gains, mixed_equilibria, pure_equilibria
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 from commonweal.random import Streams, world_seeds
@@ -28,38 +27,57 @@ def test_theory():
     assert missed == []
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_equilibria_are_those_of_nashpy(seed):
-    nashpy = pytest.importorskip("nashpy")
-    game = random_game(seed, acts=2 + seed % 3)
-    # By vertices of the best-response polytopes, another algorithm than ours; it may repeat some.
-    theirs = list(nashpy.Game(game.table[..., 0], game.table[..., 1]).vertex_enumeration())
-
-    def same(one, two):
-        return all(np.allclose(a, b, atol=1e-6) for a, b in zip(one, two, strict=True))
-
-    ours = game.equilibria()
-    assert all(any(same(laws, other) for other in theirs) for laws in ours)
-    assert all(any(same(laws, other) for laws in ours) for other in theirs)
+VOLUNTEERS = [
+    [2.0 - act if any(cell) else 0.0 for act in cell] for cell in itertools.product(range(2), repeat=3)
+]
 
 
-def test_pure_equilibria_of_many_players_by_trying_everything():
-    for seed in range(10):
-        table = random_game(seed, players=3).table
-        stable = [
-            cell
-            for cell in itertools.product(range(3), repeat=3)
-            if all(
-                table[(*cell[:i], k, *cell[i + 1 :])][i] <= table[cell][i] for i in range(3) for k in range(3)
-            )
-        ]
-        assert pure_equilibria(table) == stable
+@pytest.mark.parametrize(
+    ("table", "worst"),
+    [
+        ([[(0, 2), (1, 0)], [(1, 0), (1, 2)]], 2.0),  # degenerate: ((1/2, 1/2), (0, 1))
+        ([[(0, 2), (1, 2)], [(5, 1), (0, 0)]], 17.0 / 6.0),  # ((1, 0), (1/6, 5/6))
+        (np.reshape(VOLUNTEERS, (2, 2, 2, 3)), 3.0),  # all volunteer with probability 1 - sqrt(1/2)
+    ],
+)
+def test_the_selfish_line_is_the_worst_equilibrium_mixed_ones_included(table, worst):
+    found = Matrix(np.array(table, float), rounds=1).references()
+    assert found.selfish.welfare == pytest.approx(worst)
+    assert found.selfish.epsilon == 0.0
+    assert found.selfish.kind in ("enumeration", "numerical")
+    assert min(other.welfare for other in found.others.values()) >= worst - 1e-9
+    played = Matrix(np.array(table, float), rounds=1).played_gain()
+    assert played == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_generic_two_player_game_has_an_odd_number_of_equilibria():
-    # Wilson (1971); a missed support would break it.
-    for seed in range(60):
-        assert len(random_game(seed, acts=4).equilibria()) % 2 == 1
+def test_what_was_not_searched_is_said():
+    many = np.zeros((2,) * 7 + (7,))
+    for cell in itertools.product(range(2), repeat=7):
+        many[cell] = 2.0 * any(cell) - np.array(cell)
+    found = Matrix(many, rounds=1).references().selfish
+    assert found.kind == "best known"
+    assert "other mixed ones were not searched" in found.selection
+    assert found.welfare == pytest.approx(7.0)  # all who might volunteer are as well off as if they did
+    found = random_game(3, players=3).references().selfish
+    assert found.kind == "best known"
+    assert "mixed ones were not searched" in found.selection
+
+
+@pytest.mark.parametrize(("unit", "zero"), [(1e-9, 0.0), (1e9, 0.0), (1.0, 1e6), (1e9, 1e6), (1e-3, -1e3)])
+def test_neither_the_unit_nor_the_zero_of_a_players_payoffs_matters(unit, zero):
+    games = [Matrix(), *(make("matrix-v0", preset=name) for name in Matrix.presets), random_game(1, acts=4)]
+    games += [Matrix(np.random.default_rng(seed).integers(0, 4, (3, 3, 2))) for seed in range(10)]
+    games += [Matrix(np.reshape(VOLUNTEERS, (2, 2, 2, 3)))]
+    for game in games:
+        moved = game.table.copy()
+        moved[..., 0] = unit * (moved[..., 0] + zero)
+        again = Matrix(moved)
+        assert again.references().selfish.epsilon <= 1e-9 * game.weight * unit
+        kept = sorted(np.round(np.concatenate(laws), 6).tolist() for laws in game.equilibria.laws)
+        others = sorted(np.round(np.concatenate(laws), 6).tolist() for laws in again.equilibria.laws)
+        if game.num_agents == 2:
+            assert kept == others
+        assert again.equilibria.kind == game.equilibria.kind
 
 
 @pytest.mark.parametrize("preset", Matrix.presets)
@@ -226,18 +244,19 @@ def test_bad_parameters():
         Matrix(rounds=0)
 
 
-def test_three_players_without_a_pure_equilibrium_have_no_references():
+def test_three_players_without_a_pure_equilibrium_mix():
     pennies = np.zeros((2, 2, 2, 3))  # each wants to differ from the next
     for cell in itertools.product(range(2), repeat=3):
         pennies[cell] = [cell[0] != cell[1], cell[1] != cell[2], cell[2] != cell[0]]
-    assert pure_equilibria(pennies) == []
-    with pytest.raises(NotExact, match="pure equilibrium"):
-        Matrix(pennies).references()
+    found = Matrix(pennies, rounds=1).references().selfish
+    assert found.welfare == pytest.approx(1.5)
+    assert found.kind == "numerical"
 
 
-def test_mixed_laws_leave_no_gain():
-    for seed in range(20):
-        table = random_game(seed, acts=4).table
-        for laws in mixed_equilibria(table):
-            assert deviation_gains(table, laws) == pytest.approx(0.0, abs=1e-9)
-            assert all(law.sum() == pytest.approx(1.0) for law in laws)
+def test_where_no_equilibrium_is_found_it_is_said():
+    cycle = np.zeros((3, 3, 3, 3))  # the first two play rock, paper, scissors; the third wants them to agree
+    for cell in itertools.product(range(3), repeat=3):
+        win = (cell[0] - cell[1]) % 3
+        cycle[cell] = [win == 1, win == 2, 0.5 * (cell[2] == cell[0]) + 0.1 * cell[2]]
+    with pytest.raises(NotExact, match="no equilibrium found: all pure ones; mixed ones were not searched"):
+        Matrix(cycle).references()

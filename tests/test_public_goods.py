@@ -8,6 +8,7 @@ import pytest
 from commonweal import institution, make
 from commonweal.agents.best_response import best_response_gain
 from commonweal.agents.scripted import scripted
+from commonweal.envs.normal_form import equilibria, payoffs, pure_equilibria
 from commonweal.envs.public_goods import PublicGoods
 from commonweal.envs.repeated import RoundState
 from commonweal.envs.yardsticks import Fixed
@@ -68,11 +69,140 @@ def test_worst_and_best_equilibrium_and_optimum_by_enumeration(name, agents):
             game.references()
         return
     found = game.references()
-    pure = [y.welfare for y in (found.selfish, *found.others.values()) if "volunteer" not in y.selection]
+    several = (found.selfish, *found.others.values())
     assert found.planner.welfare == pytest.approx(welfare.max())
-    assert min(pure) == pytest.approx(welfare[stable].min())
-    assert max(pure) == pytest.approx(welfare[stable].max())
+    assert max(y.welfare for y in several if "volunteer" not in y.selection) == pytest.approx(
+        welfare[stable].max()
+    )
+    mixed = any(word in found.selfish.selection for word in ("volunteer", "on levels"))
+    worst = welfare[stable].min()
+    assert found.selfish.welfare <= worst + 1e-9 if mixed else found.selfish.welfare == pytest.approx(worst)
     assert found.selfish.epsilon <= 1e-9
+
+
+def distinct(game):
+    """Payoffs of all profiles of levels that an agent has, `(A_1, ..., A_N, N)`, by `step`."""
+    levels, most = np.linspace(0.0, np.max(game.endowment), game.levels), np.ravel(game.endowment)
+    own = [levels[levels <= most[i % most.size] + 1e-9] for i in range(game.num_agents)]
+    profiles = np.stack(np.meshgrid(*own, indexing="ij"), axis=-1)
+    return played(game, profiles.reshape(-1, game.num_agents)).reshape(profiles.shape)
+
+
+def drawn(rng):
+    """A small game with m at, beside and away from 1 and 1 / N, and few levels."""
+    n, levels = int(rng.integers(1, 4)), int(rng.integers(2, 5))
+    most = rng.integers(1, levels, n)
+    most[rng.integers(n)] = levels - 1
+    most = np.full(n, levels - 1) if rng.random() < 0.4 else most
+    shares = (0.0, 0.3, 0.5, 1.0 / n, 1.0 / n - 1e-3, 1.0, 1.001, 1.2, 1.5, 2.0, 3.0)
+    m = np.full(n, rng.choice(shares)) if rng.random() < 0.5 else rng.choice(shares, n)
+    return {
+        "num_agents": n, "levels": levels, "rounds": 1,
+        "endowment": tuple(most * float(rng.choice([0.1, 1.0, 2.5]))), "marginal_return": tuple(m),
+        "technology": str(rng.choice(["linear", "threshold", "best-shot", "weakest-link", "club"])),
+        "threshold": float(rng.choice([0.5, 1.0, 1.7, 2.5, 4.0, 9.0])),
+        "refund": float(rng.choice([0.0, 0.5, 1.0])), "fee": float(rng.choice([0.5, 1.0, 2.5])),
+        "crowding": float(rng.choice([0.0, 0.1, 0.4, 1.0])),
+    }  # fmt: skip
+
+
+def check_drawn_games(rng, number):
+    for _ in range(number):
+        game = make("public_goods-v0", **drawn(rng))
+        table = distinct(game)
+        total, pure = table.sum(axis=-1), pure_equilibria(table)
+        try:
+            found = game.references()
+        except NotExact:
+            assert not pure
+            continue
+        assert found.planner.welfare == pytest.approx(total.max(), abs=1e-9)
+        several = (found.selfish, *found.others.values())
+        assert all(y.epsilon <= 1e-9 for y in several)
+        if pure:
+            assert found.selfish.welfare <= min(total[cell] for cell in pure) + 1e-9
+            assert max(y.welfare for y in several) >= max(total[cell] for cell in pure) - 1e-9
+        every = equilibria(table)
+        if every.kind != "best known":
+            worst = payoffs(table, every.laws[0]).sum()
+            assert found.selfish.kind != "best known"
+            assert found.selfish.welfare == pytest.approx(worst, abs=2e-6 * max(np.ptp(total), 1.0))
+        elif found.selfish.kind == "best known":
+            assert "not searched" in found.selfish.selection
+
+
+def test_drawn_games_with_mixed_equilibria_by_enumeration():
+    check_drawn_games(np.random.default_rng(0), 60)
+
+
+@pytest.mark.slow
+def test_many_drawn_games_with_mixed_equilibria_by_enumeration():
+    check_drawn_games(np.random.default_rng(1), 800)
+
+
+@pytest.mark.parametrize("levels", [2, 5, None])
+def test_unequal_volunteers_mix(levels):
+    """Best shot: two who have two and three units for a unit; the other gives with 1/3 and with 1/2."""
+    shot = {"technology": "best-shot", "num_agents": 3, "endowment": 4.0, "rounds": 1, "levels": levels}
+    found = make("public_goods-v0", **shot, marginal_return=(2.0, 3.0, 0.5)).references().selfish
+    assert found.rule.probability == pytest.approx([2 / 3, 1 / 2, 0.0])
+    # Each volunteer has what giving brings, 2 e and 3 e; the third e and, in 5 of 6, half of the good.
+    assert found.welfare == pytest.approx(8.0 + 12.0 + 4.0 + 0.5 * 4.0 * 5.0 / 6.0)
+    assert found.kind == "enumeration"
+    # By play: against all draws of the others no contribution is better.
+    worlds = np.array(list(product((0.0, 4.0), (0.0, 4.0))))
+    for i in range(3):
+        others = np.delete(found.rule.probability, i)
+        chance = np.prod(np.where(worlds > 0, others, 1 - others), axis=1)
+        game = make("public_goods-v0", **shot, marginal_return=(2.0, 3.0, 0.5))
+        value = [
+            chance @ played(game, np.insert(worlds, i, own, axis=1))[:, i] for own in np.linspace(0, 4, 9)
+        ]
+        used = found.rule.probability[i]
+        assert max(value) == pytest.approx(used * value[-1] + (1 - used) * value[0])
+
+
+def test_what_is_too_large_to_be_searched_is_best_known():
+    dear = {"technology": "threshold", "num_agents": 6, "threshold": 4.0, "marginal_return": 1.5}
+    found = (
+        make("public_goods-v0", **dear, endowment=(20.0, 20.0, 20.0, 20.0, 10.0, 3.0)).references().selfish
+    )
+    assert found.kind == "best known"
+    assert "mixed equilibria were not searched" in found.selection
+    assert (
+        make("public_goods-v0", technology="threshold", threshold=30.0).references().selfish.kind
+        == "closed form"
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_unit_of_money_changes_nothing(unit):
+    for more in SMALL.values():
+        game = {**UNEQUAL, **more}
+        scaled = {
+            k: tuple(unit * x for x in v) if isinstance(v, tuple) else unit * v
+            for k, v in game.items() if k in ("endowment", "threshold", "fee")
+        }  # fmt: skip
+        try:
+            plain = make("public_goods-v0", **game).references()
+        except NotExact:
+            continue
+        found = make("public_goods-v0", **{**game, "fee": unit * 10.0, "threshold": unit * 40.0, **scaled})
+        found = found.references()
+        assert found.selfish.welfare == pytest.approx(unit * plain.selfish.welfare, rel=1e-6)
+        assert found.planner.welfare == pytest.approx(unit * plain.planner.welfare)
+        assert list(found.others) == list(plain.others)
+
+
+def test_endowments_on_levels_but_for_rounding_are_on_levels():
+    found = make(
+        "public_goods-v0",
+        endowment=(1.0, 0.3, 0.7, 0.6),
+        levels=11,
+        technology="weakest-link",
+        marginal_return=2.0,
+    ).references()
+    assert found.planner.welfare == pytest.approx(10 * (2.6 + 4 * 0.3))
 
 
 def test_a_weakest_link_has_one_equilibrium_a_level_and_a_best_shot_one_a_provider():
@@ -80,7 +210,7 @@ def test_a_weakest_link_has_one_equilibrium_a_level_and_a_best_shot_one_a_provid
     assert every_equilibrium(weakest)[1].sum() == 5
     shot = make("public_goods-v0", **EQUAL, technology="best-shot", marginal_return=1.5)
     assert every_equilibrium(shot)[1].sum() == 3
-    assert shot.references().facts["pure equilibria confirmed"] == 3
+    assert shot.references().others["one provides"].welfare == pytest.approx(26.0)
 
 
 def test_with_a_refund_more_ways_of_failing_are_stable():
@@ -121,7 +251,8 @@ def test_the_volunteers_do_not_care_what_they_give():
     game = make("public_goods-v0", preset="best_shot", rounds=1)
     rule = game.references().selfish.rule
     worlds = np.array(list(product((0.0, 20.0), repeat=3)))
-    chance = np.prod(np.where(worlds > 0, rule.probability, 1 - rule.probability), axis=1)
+    others = rule.probability[1:]
+    chance = np.prod(np.where(worlds > 0, others, 1 - others), axis=1)
     for own in np.arange(21.0):
         profile = np.column_stack([np.full(8, own), worlds])
         assert (chance * played(game, profile)[:, 0]).sum() == pytest.approx(30.0)
@@ -230,11 +361,12 @@ def test_theory():
         ({"threshold": 0.0}, "above 0"),
         ({"endowment": (1.0, -1.0, 1.0, 1.0)}, "endowment"),
         ({"num_agents": 0}, "num_agents"),
+        ({"levels": 1}, "2 to 10000"),
     ],
 )
 def test_bad_parameters_are_named(parameters, told):
     with pytest.raises(InvalidParameter, match=told):
-        make("public_goods-v0", **parameters)
+        make("public_goods-v0", **parameters).references()
 
 
 @pytest.mark.parametrize(

@@ -18,16 +18,21 @@ Payoff = Callable[[Array], Array]
 SWEEPS = 60  # rounds of best replies before the search gives up
 ZOOMS = 16  # times by which the alternatives are narrowed around the best one
 NUDGE = 1e-5  # of an entry, for marginal payoffs
-ROUNDING = 1e-10  # a relative gain below it is none
+ROUNDING = 1e-10  # of the range of what an agent's options bring it: a smaller gain is none
 
 
 def best_reply(payoff: Payoff, acts: Array, agent: int, options: Array) -> tuple[Array, float]:
-    """The best of `options (M, C)` for one agent against the acts `(N, C)` of the others, and its gain."""
+    """The best of `options (M, C)` for one agent against the acts `(N, C)` of the others, and its gain.
+
+    Where it gains no more than rounding, on the scale of its own payoffs, it stays, and the gain is 0.
+    """
     tried = np.repeat(acts[None], len(options) + 1, axis=0)
     tried[1:, agent] = options
     value = payoff(tried)[:, agent]
     best = int(value.argmax())
-    return tried[best, agent], float(value[best] - value[0])
+    gain = float(value[best] - value[0])
+    rounding = ROUNDING * float(np.ptp(value)) + 8.0 * np.finfo(float).eps * float(np.abs(value).max())
+    return (tried[best, agent], gain) if gain > rounding else (acts[agent], 0.0)
 
 
 def largest_gain(payoff: Payoff, acts: Array, options: Array) -> float:
@@ -42,19 +47,19 @@ def settle(payoff: Payoff, acts: Array, options: Array) -> tuple[Array, float]:
         the acts and the largest gain of leaving them: 0 in equilibrium; where replies cycle, those acts
         of all passed through at which the largest gain is smallest.
     """
-    acts, scale = acts.copy(), float(np.abs(payoff(acts[None])).max()) + 1e-300
+    acts = acts.copy()
     found, least = acts.copy(), np.inf
     for _ in range(SWEEPS):
         moved = False
         for agent in range(len(acts)):
             reply, gain = best_reply(payoff, acts, agent, options)
-            if gain > ROUNDING * scale:
+            if gain > 0.0:
                 acts[agent], moved = reply, True
         gain = largest_gain(payoff, acts, options) if moved else 0.0
         if gain < least:
             found, least = acts.copy(), gain
-        if least <= ROUNDING * scale:
-            return found, 0.0
+        if least == 0.0:
+            break
     return found, least
 
 

@@ -41,12 +41,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.envs.pledges import TOLERANCE, OnPath, Pledges
+from commonweal.envs.pledges import OnPath, Pledges
 from commonweal.envs.provision import ROUNDING
 from commonweal.errors import NotExact
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams, world_seeds
-from commonweal.references import Check, References, Yardstick
+from commonweal.references import Check, References, Yardstick, ranked
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
@@ -111,7 +111,11 @@ class ClimateRisk(Dilemma):
 
     def actions(self) -> list[Action]:
         """The contribution; who has less left gives what is left."""
-        return [Action("contribution", Real(0.0, self.most, "money units", self.levels))]
+        return [Action("contribution", self._contribution)]
+
+    @property
+    def _contribution(self) -> Real:
+        return Real(0.0, self.most, "money units", self.levels)
 
     def signals(self) -> list[Signal]:
         """The round, the fund and the own account."""
@@ -168,8 +172,9 @@ class ClimateRisk(Dilemma):
                     "allowed: one world, and one target for all agents"
                 )
         e, p = (np.array(np.broadcast_to(x, shape)[0], np.float64) for x in (self.endowment, self.risk))
-        step = self.most / (self.levels - 1) if self.levels else 0.0
-        if step and not np.allclose(np.minimum(e, self.rounds * self.most) / step % 1.0, 0.0):
+        step = self._contribution.step
+        levels = np.minimum(e, self.rounds * self.most) / (step or 1.0)
+        if step and not np.allclose(levels, np.rint(levels), rtol=0.0, atol=1e-6):
             raise NotExact(
                 f"endowments {e.tolist()} are no multiples of {step:g}, the distance of two "
                 "levels; allowed: multiples, or levels=None"
@@ -181,7 +186,7 @@ class ClimateRisk(Dilemma):
 
         Where one alone would gladly meet the target, nobody giving is no equilibrium; then such a path is
         one (that player can bear all of it), and as every pure equilibrium just meets the target, all have
-        the same W.
+        the same W; a mixed one may have less.
 
         Raises:
             NotExact: see `pledges`.
@@ -190,9 +195,11 @@ class ClimateRisk(Dilemma):
         idle = np.zeros((self.rounds, self.num_agents))
         nothing = self.yardstick(idle, "nobody gives: no equilibrium is worse")
         tried = [self.yardstick(path, name) for name, path in pledges.bearable()]
-        found = sorted(
-            (one for one in (nothing, *tried) if one.epsilon <= TOLERANCE), key=lambda one: one.welfare
-        )
+        slack = self.discount ** (self.rounds - 1) * pledges.slack
+        found = ranked(one for one in (nothing, *tried) if one.epsilon <= slack)
+        if found[0] is not nothing and self.num_agents > 1:
+            selection = f"{found[0].selection}; mixed equilibria, of who meets the target, were not searched"
+            found[0] = replace(found[0], kind="best known", selection=selection)
         planned, fair = [nothing], pledges.shares(pledges.able)
         if fair is not None:
             planned.append(self.yardstick(pledges.path(fair), "the target is met"))

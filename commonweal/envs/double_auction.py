@@ -14,9 +14,10 @@ best bid, the best ask and the last price; schedules are private. The episode en
 number of steps.
 
 Where all others quote the competitive price, no one can trade at a better one, so quoting it is an
-equilibrium, and it wastes nothing: no dilemma by default. Nobody quoting is another equilibrium. What
-play falls short of all gains is reported as a loss. A rival loses by price alone, a pecuniary effect:
-no `harm` is defined.
+equilibrium, and it wastes nothing: no dilemma by default. But no one can trade alone: nobody quoting is
+an equilibrium too, on any levels of prices, and none is worse, as each can wait and have nothing for sure.
+That is the selfish line, so that efficiency is allocative efficiency. A rival loses by price alone, a
+pecuniary effect: no `harm` is defined.
 
 Zero-intelligence traders (`envs.traders`) quote at random, with the budget constraint never at a
 loss; most of the gains are realised nevertheless, which is then the market's doing.
@@ -43,7 +44,7 @@ from commonweal.envs.traders import Competitive, PriceTaking, Waiting, competiti
 from commonweal.errors import NotExact, require
 from commonweal.parameters import check
 from commonweal.random import Streams
-from commonweal.references import Check, References, Yardstick
+from commonweal.references import Check, Kind, References, Yardstick
 from commonweal.spaces import Action, Choice, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
@@ -61,6 +62,7 @@ LINEAR: Mapping[str, Any] = {
     "steps": 167,  # of 24 quotes, about 4000 in all
 }
 MARKETS = 1000  # played for a mean in `theory`
+ROUNDING = 1e-12  # of the ceiling: a smaller gain is none
 
 
 @dataclass
@@ -184,8 +186,12 @@ class DoubleAuction(Dilemma):
         """Whether to quote, and the limit price."""
         return [
             Action("quote", Choice(("wait", "post"))),
-            Action("price", Real(0.0, self.ceiling, "money", self.price_levels)),
+            Action("price", self._prices),
         ]
+
+    @property
+    def _prices(self) -> Real:
+        return Real(0.0, self.ceiling, "money", self.price_levels)
 
     def signals(self) -> list[Signal]:
         """Best bid, best ask (0 and the ceiling when none stands), last price; own unit, side, units left."""
@@ -252,7 +258,7 @@ class DoubleAuction(Dilemma):
         return np.asarray(welfare) / self.surplus
 
     def references(self) -> References:
-        """All gains from trade; and the equilibrium in which everybody quotes the competitive price.
+        """All gains from trade; nobody quoting; and all quoting the competitive price, if a level is one.
 
         Raises:
             NotExact: the steps do not suffice, or a delay costs while a trader has several units.
@@ -269,25 +275,25 @@ class DoubleAuction(Dilemma):
         planner = Yardstick(
             found.surplus, "closed form", selection="all gains from trade", rule=rule, detail=detail
         )
-        selfish = Yardstick(
-            found.surplus, "closed form", 0.0, self._gain(), rule=rule, detail=detail,
-            selection="competitive equilibrium: all quote its price; nobody quoting is one, too",
-        )  # fmt: skip
-        nobody = Yardstick(0.0, "closed form", 0.0, 0.0, "nobody quotes", Waiting())
+        gain, name = self._gain(), "all quote the price at which demand is supply"
+        kind: Kind = "closed form"
+        if gain > 0.0:
+            kind, name = "best known", "no equilibrium: all quote the level next to the competitive prices"
+        competitive = Yardstick(found.surplus, kind, 0.0, gain, name, rule, detail)
+        selection = "nobody quotes: no equilibrium is worse, as each can wait and have nothing for sure"
+        nobody = Yardstick(0.0, "closed form", 0.0, 0.0, selection, Waiting())
         facts = {"lowest competitive price": found.low, "highest competitive price": found.high}
-        return References(selfish, planner, found.surplus, others={"no trade": nobody}, facts=facts)
+        return References(nobody, planner, found.surplus, others={"competitive": competitive}, facts=facts)
 
     @property
     def _quoted(self) -> float:
         """The entry of the price column nearest to the middle of the competitive prices."""
-        price = 0.5 * (self.competitive.low + self.competitive.high)
-        step = self.ceiling / (self.price_levels - 1) if self.price_levels else 0.0
+        price, step = 0.5 * (self.competitive.low + self.competitive.high), self._prices.step
         return float(np.rint(price / step)) if step else price
 
     @property
     def _price(self) -> float:
-        step = self.ceiling / (self.price_levels - 1) if self.price_levels else 1.0
-        return self._quoted * step
+        return self._quoted * (self._prices.step or 1.0)
 
     def _gain(self) -> float:
         """What a trader could gain by other quotes at most: all trades are at that one price.
@@ -296,7 +302,8 @@ class DoubleAuction(Dilemma):
         """
         each = self.side[:, None] * (self.schedule - self._price)
         best = np.where(each > 0.0, each, 0.0).sum(axis=1)
-        return float((best - np.where(self.competitive.traded, each, 0.0).sum(axis=1)).max())
+        gain = float((best - np.where(self.competitive.traded, each, 0.0).sum(axis=1)).max())
+        return gain if gain > ROUNDING * self.ceiling else 0.0
 
     @classmethod
     def theory(cls) -> Iterable[Check]:

@@ -41,6 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
+from commonweal.envs.normal_form import pure_equilibria
 from commonweal.errors import NotExact
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
@@ -221,13 +222,11 @@ class EscapeRoom(Dilemma):
             for state in range(count):
                 money, out = self.payoff(np.repeat(places[[state]], count, axis=0), places)
                 total = money + self.discount * value * ~out.any(axis=1, keepdims=True)
-                table, stable = total.reshape(*[3] * n, n), np.ones([3] * n, bool)
-                for i in range(n):
-                    stable &= table[..., i] >= table[..., i].max(axis=i, keepdims=True) - 1e-12
-                found = np.flatnonzero(stable.ravel())
-                if not len(found):
+                table = total.reshape(*[3] * n, n)
+                found = pure_equilibria(table)
+                if not found:
                     raise NotExact(f"no pure equilibrium at places {places[state]}; allowed: other rooms")
-                new[state] = total[found[choose(total[found].sum(axis=1))]]
+                new[state] = table[found[choose([table[cell].sum() for cell in found])]]
             value = new
         return value
 

@@ -26,6 +26,10 @@ $k / (k + \varphi + (1 - \varphi)/N)$ of all wealth, with $k = m (1 - \varphi)(N
 other, so that the poor gain on the rich. Where arms decide more than in proportion ($m$ well above 1), some
 fight with all they have and the others not at all.
 
+Nobody trading is an equilibrium as well, since no post opens for one alone. `selfish` is the worst found
+for the group: best replies with trade and without and, where acts on levels are few, every pure profile.
+With secure property efficiency is the share of the gains from trade.
+
 All know their endowment and weights; what was fought and traded is conduct. `harm` is what the others
 lose, in goods at competitive prices, because an agent fights; prices moved are no harm.
 
@@ -247,7 +251,7 @@ class Exchange(RepeatedGame):
     # ------------------------------------------------------------------ yardsticks
 
     def references(self) -> References:
-        """Competitive trade in peace; and the equilibrium of fights and trades, by best replies.
+        """Competitive trade in peace; and the worst equilibrium found of fights, with trade and without.
 
         Raises:
             NotExact: a parameter differs by world, or the competitive bids exceed a trader's money.
@@ -300,7 +304,7 @@ class Exchange(RepeatedGame):
             alike = {"endowments": ((2.0, 2.0),), "weights": ((0.5, 0.5),), "levels": None, "rounds": 1}
             game = cls.from_dict({**alike, "num_agents": n, "property_rights": phi})
             found = game.references()
-            wasted = 1.0 - found.selfish.welfare / found.planner.welfare
+            wasted = 1.0 - found.selfish.welfare / found.planner.welfare  # alike, they do not trade
             name = f"exchange: wealth wasted, N = {n}, property {phi:g}"
             yield Check(name, "guns and butter, first-order condition by hand", share, wasted)
 

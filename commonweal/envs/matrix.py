@@ -12,7 +12,10 @@ compared with its null act: $\sum_{j \ne i} \pi_j(0, a_{-i}) - \pi_j(a)$. With h
 the sum of payoffs is a potential of the game, so the planner's cell is an equilibrium.
 
 References. Playing an equilibrium of the table in every round is an equilibrium of the repeated game.
-`selfish` is the worst of them for the group; there may be more, with threats.
+`selfish` is the worst of them for the group; there may be more, with threats. Of two players all are
+considered, mixed ones and degenerate tables included, up to some ten acts; of up to five players with two
+acts the worst is found by branch and bound. In larger games what dominance does not decide is `best known`:
+all pure equilibria are tried, and the selection says what else was.
 `facts["reversion_discount"]` is the discount from which on the planner's cell is sustained by the threat of
 playing `selfish` for ever (Friedman 1971); nan where that threat never suffices.
 
@@ -29,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -40,17 +43,18 @@ from commonweal.curves import geometric_sum
 from commonweal.envs.base import Dilemma, Outcome, Play, plays_that_count
 from commonweal.envs.normal_form import (
     Cells,
+    Equilibria,
     Laws,
     deviation_gains,
-    mixed_equilibria,
+    equilibria,
     payoffs,
-    pure_equilibria,
+    rounding,
 )
 from commonweal.envs.repeated import PROGRESS
-from commonweal.errors import InvalidParameter, NotExact, require
+from commonweal.errors import InvalidParameter, require
 from commonweal.parameters import check
 from commonweal.random import Streams
-from commonweal.references import Check, References, Yardstick
+from commonweal.references import Check, Kind, References, Yardstick
 from commonweal.spaces import Action, Bounds, Choice, Conduct, Signal
 
 Array = NDArray[np.float64]
@@ -235,23 +239,14 @@ class Matrix(Dilemma):
 
     # ------------------------------------------------------------------ yardsticks
 
-    def equilibria(self) -> list[list[Array]]:
-        """Equilibria of the table as lists of laws `(A,)`, the worst for the group first.
-
-        All pure ones; of two players also the mixed ones, see `normal_form.mixed_equilibria`.
+    @cached_property
+    def equilibria(self) -> Equilibria:
+        """Equilibria of the table, see `normal_form.equilibria`.
 
         Raises:
-            NotExact: three or more players without a pure equilibrium.
+            NotExact: none was found.
         """
-        options = np.eye(self.num_acts)
-        found = [[options[act] for act in profile] for profile in pure_equilibria(self.table)]
-        if self.num_agents == 2:
-            found += mixed_equilibria(self.table)
-        if not found:
-            raise NotExact(
-                f"{self.num_agents} players and no pure equilibrium; allowed: a pure one, or two players"
-            )
-        return sorted(found, key=lambda laws: float(payoffs(self.table, laws).sum()))
+        return equilibria(self.table)
 
     def references(self) -> References:
         """In every round the worst equilibrium of the table for the group, or the planner's cell.
@@ -261,42 +256,42 @@ class Matrix(Dilemma):
         """
         total = self.table.sum(axis=-1)
         best = np.unravel_index(int(total.argmax()), total.shape)
-        laws = [np.eye(self.num_acts)[act] for act in best]
-        planner = self._yardstick(laws, "largest sum of a cell", math.nan)
-        found = self.equilibria()
-        how = "worst for the group" if len(found) > 1 else "the only one"
-        sticks = [
-            self._yardstick(
-                one,
-                f"{how if place == 0 else 'another'} of {len(found)} equilibria of the table",
-                self.weight * float(deviation_gains(self.table, one).max()),
-            )
-            for place, one in enumerate(found)
-        ]
-        others = {f"equilibrium {place}": one for place, one in enumerate(sticks[1:], start=1)}
-        reversion = self._reversion_discount(laws, found[0])
-        facts = {"reversion_discount": reversion, "equilibria": float(len(found))}
-        return References(sticks[0], planner, self.weight * float(np.ptp(total)), others=others, facts=facts)
+        planned = [np.eye(self.num_acts)[act] for act in best]
+        planner = replace(self._yardstick(planned, "largest sum of a cell", "enumeration"), epsilon=math.nan)
+        found = self.equilibria
+        count = len(found.laws)
+        how = f"the worst for the group of {count} found" if count > 1 else "the only one found"
+        worst, *rest = found.laws
+        selfish = self._yardstick(worst, f"{how}: {found.searched}", found.kind, found.error)
+        others = {
+            f"equilibrium {place}": self._yardstick(laws, f"another of {count} found", "enumeration")
+            for place, laws in enumerate(rest, start=1)
+        }
+        facts = {"reversion_discount": self._reversion_discount(planned, worst), "equilibria": float(count)}
+        return References(selfish, planner, self.weight * float(np.ptp(total)), others=others, facts=facts)
 
-    def _yardstick(self, laws: list[Array], selection: str, epsilon: float) -> Yardstick:
+    def _yardstick(self, laws: list[Array], selection: str, kind: Kind, error: float = 0.0) -> Yardstick:
         value = payoffs(self.table, laws)
         detail = {f"payoff of player {i}": float(v) for i, v in enumerate(value)}
         detail |= {f"null act of player {i}": float(law[0]) for i, law in enumerate(laws)}
-        welfare = self.weight * float(value.sum())
-        return Yardstick(welfare, "enumeration", 0.0, epsilon, selection, Laws(np.stack(laws)), detail)
+        gain = float(deviation_gains(self.table, laws).max())
+        return Yardstick(
+            self.weight * float(value.sum()), kind, self.weight * error, self.weight * gain, selection,
+            Laws(np.stack(laws)), detail,
+        )  # fmt: skip
 
     def _reversion_discount(self, planned: list[Array], threat: list[Array]) -> float:
         """`max_i (best deviation - planned) / (best deviation - threat)`, of those who would deviate."""
         own, feared = payoffs(self.table, planned), payoffs(self.table, threat)
-        tempting = own + deviation_gains(self.table, planned)
-        tempted = tempting > own
-        if (feared[tempted] >= own[tempted]).any():
+        gains, slack = deviation_gains(self.table, planned), rounding(self.table)
+        tempted = gains > 0.0
+        if (feared + slack >= own)[tempted].any():
             return math.nan
-        return float(((tempting - own)[tempted] / (tempting - feared)[tempted]).max(initial=0.0))
+        return float((gains[tempted] / (own + gains - feared)[tempted]).max(initial=0.0))
 
     def played_gain(self) -> float:
         """What deviating from `selfish` brings in a round, with every cell played by `step`."""
-        law = self.equilibria()[0]
+        law = self.equilibria.laws[0]
         cells = np.indices(self.table.shape[:-1]).reshape(self.num_agents, -1).T.astype(np.float64)
         rng = Streams(np.zeros(len(cells), np.uint64), 0)
         _, outcome = self.step(self.initial(rng), {"act": cells}, rng)

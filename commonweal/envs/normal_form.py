@@ -1,22 +1,30 @@
-"""Equilibria of games in normal form: all pure ones by enumeration, mixed ones of two players by support.
+"""Equilibria of games in normal form, and how sure it is that none is worse for the group.
 
 A game is a table `(A_1, ..., A_N, N)`: the payoff of each player for every profile of acts. A mixed profile
-is a list of N laws `(A_i,)`.
+is a list of N laws `(A_i,)`. Dominated acts go first. Two players are solved by vertices (`envs.bimatrix`),
+more with two acts each by branch and bound (`envs.two_acts`); of larger games the pure equilibria are found.
+Payoffs are compared in units of each player's own range: neither unit nor zero matters.
 """
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.envs.bimatrix import extreme_equilibria
+from commonweal.envs.two_acts import MOST_PLAYERS, alike_equilibria, worst_equilibrium
+from commonweal.errors import NotExact
 from commonweal.random import Streams
+from commonweal.references import Kind
 
 Array = NDArray[np.float64]
-ROUNDING = 1e-9  # gains and probabilities below this, in units of the range of payoffs, are rounding
+ROUNDING = 1e-12  # of a player's range of payoffs: a smaller gain is rounding
+LARGEST_ERROR = 1e-6  # of the range of W: within it the worst equilibrium is known
 
 
 @dataclass(frozen=True)
@@ -55,73 +63,140 @@ def payoffs(table: Array, laws: list[Array]) -> Array:
 def deviation_gains(table: Array, laws: list[Array]) -> Array:
     """What each player gains by its best act against the others, `(N,)`; 0 in an equilibrium."""
     best = np.array([expected(table, laws, i).max() for i in range(len(laws))])
-    return np.maximum(best - payoffs(table, laws), 0.0)
+    gains = best - payoffs(table, laws)
+    return np.where(gains > rounding(table), gains, 0.0)
+
+
+def rounding(table: Array) -> Array:
+    """What is no gain for each player, `(N,)`, in its own unit: a part of its range, and float rounding."""
+    own = table.reshape(-1, table.shape[-1])
+    return np.asarray(ROUNDING * np.ptp(own, axis=0) + 8.0 * np.finfo(float).eps * np.abs(own).max(axis=0))
 
 
 def pure_equilibria(table: Array) -> list[tuple[int, ...]]:
     """Every profile of acts from which no player gains by deviating alone."""
-    slack = ROUNDING * max(float(np.ptp(table)), 1e-300)
-    stable = np.ones(table.shape[:-1], bool)
+    slack, stable = rounding(table), np.ones(table.shape[:-1], bool)
     for player in range(table.shape[-1]):
         own = table[..., player]
-        stable &= own >= own.max(axis=player, keepdims=True) - slack
+        stable &= own >= own.max(axis=player, keepdims=True) - slack[player]
     return [tuple(int(act) for act in profile) for profile in np.argwhere(stable)]
 
 
-def mixed_equilibria(table: Array) -> list[list[Array]]:
-    """Every equilibrium `[law, law]` of two players whose supports have the same number (at least 2) of acts.
+def undominated(table: Array) -> list[NDArray[np.intp]]:
+    """Acts of each player that outlast the elimination of those that another act beats against everything.
 
-    In a nondegenerate game these are all that are not pure. For each pair of supports the laws solve linear
-    equations: whoever mixes is indifferent among the acts of its support.
-
-    Source: support enumeration, e.g. Nisan, Roughgarden, Tardos and Vazirani (2007), Algorithmic Game
-    Theory, algorithm 3.4.
+    No equilibrium, mixed or not, gives weight to the others.
     """
-    first, second, _ = table.shape
-    found = []
-    for size in range(2, min(first, second) + 1):
-        for rows in itertools.combinations(range(first), size):
-            for columns in itertools.combinations(range(second), size):
-                block = table[np.ix_(rows, columns)]
-                # Each mixes so that the other is indifferent.
-                own = _indifferent(block[..., 1].T, rows, first)
-                other = _indifferent(block[..., 0], columns, second)
-                if own is None or other is None:
-                    continue
-                laws = [own, other]
-                if deviation_gains(table, laws).max() <= ROUNDING * max(float(np.ptp(table)), 1e-300):
-                    found.append(laws)
-    return found
+    slack, left = rounding(table), [np.arange(acts) for acts in table.shape[:-1]]
+    shrinking = True
+    while shrinking:
+        shrinking = False
+        for player in range(len(left)):
+            own = np.moveaxis(table[np.ix_(*left)][..., player], player, 0)
+            own = own.reshape(len(left[player]), -1)
+            beaten = [bool(((own - act).min(axis=1) > slack[player]).any()) for act in own]
+            left[player] = left[player][~np.array(beaten)]
+            shrinking |= any(beaten)
+    return left
 
 
-def _indifferent(block: Array, support: tuple[int, ...], size: int) -> Array | None:
-    """The law on `support` under which every row of `block (S, S)` pays the same; None: there is none."""
-    count = len(support)
-    system = np.zeros((count + 1, count + 1))
-    system[:count, :count], system[:count, count], system[count, :count] = block, -1.0, 1.0
-    if np.linalg.cond(system) > 1e12:
-        return None
-    law = np.linalg.solve(system, np.eye(count + 1)[count])[:count]
-    if (law <= ROUNDING).any():
-        return None
-    full = np.zeros(size)
-    full[list(support)] = law
-    return full
+@dataclass(frozen=True)
+class Equilibria:
+    """What was found of a game in normal form.
+
+    Attributes:
+        laws: equilibria, the worst for the group first.
+        kind: how sure it is that no equilibrium is worse than the first.
+        error: by how much one could be worse; 0 where that was not bounded and the kind is `best known`.
+        searched: what was tried, in words.
+    """
+
+    laws: list[list[Array]]
+    kind: Kind
+    error: float
+    searched: str
+
+
+def equilibria(table: Array) -> Equilibria:
+    """Equilibria of `table (A_1, ..., A_N, N)`, mixed ones included where they can be searched for.
+
+    Raises:
+        NotExact: none was found.
+    """
+    left = undominated(table)
+    rest = table[np.ix_(*left)]
+    active = [i for i, acts in enumerate(left) if len(acts) > 1]
+    small = rest.reshape(*(rest.shape[i] for i in active), -1)  # those who have one act left play it
+    found = _searched(small, active)
+    if not found.laws:
+        raise NotExact(
+            f"no equilibrium found: {found.searched}; allowed: other payoffs, or fewer players or acts"
+        )
+    laws = [_whole_profile(table, left, dict(zip(active, one, strict=True))) for one in found.laws]
+    return replace(found, laws=sorted(laws, key=lambda one: float(payoffs(table, one).sum())))
+
+
+def _whole_profile(table: Array, left: list[NDArray[np.intp]], laws: dict[int, Array]) -> list[Array]:
+    whole = [np.zeros(acts) for acts in table.shape[:-1]]
+    for player, acts in enumerate(left):
+        whole[player][acts] = laws.get(player, 1.0)
+    return whole
+
+
+def _searched(small: Array, active: list[int]) -> Equilibria:
+    """Equilibria of the players `active`, all of `small (A_1, ..., A_n, N)` that outlasted elimination."""
+    if not active:
+        return Equilibria([[]], "enumeration", 0.0, "whatever else is dominated")
+    table, total = small[..., active], small.sum(axis=-1)
+    pure = [
+        [np.eye(n)[act] for act, n in zip(cell, total.shape, strict=True)] for cell in pure_equilibria(table)
+    ]
+    if len(active) == 1:
+        return Equilibria(pure, "enumeration", 0.0, "all acts")
+    if len(active) == 2:
+        with suppress(NotExact):
+            return Equilibria(extreme_equilibria(table), "enumeration", 0.0, "all extreme ones")
+    elif set(total.shape) == {2}:
+        return _of_two_acts(table, total, pure)
+    return Equilibria(pure, "best known", 0.0, "all pure ones; mixed ones were not searched")
+
+
+def _of_two_acts(table: Array, total: Array, pure: list[list[Array]]) -> Equilibria:
+    def laws(profile: Array) -> list[Array]:
+        return [np.array([1.0 - q, q]) for q in profile]
+
+    def worth(one: list[Array]) -> float:
+        return float(one[0] @ expected(total[..., None], one, 0))  # W, as if the first player earned it
+
+    alike = alike_equilibria(table)
+    found = [*pure, *map(laws, alike or [])]
+    if total.ndim <= MOST_PLAYERS:
+        search = worst_equilibrium(table, total, min(map(worth, found), default=math.inf))
+        found += map(laws, search.profiles)
+        if not found:
+            return Equilibria([], "best known", 0.0, "all boxes of profiles")
+        error = max(min(map(worth, found)) - search.bound, 0.0)
+        sure = error <= LARGEST_ERROR * float(np.ptp(total))
+        how = "all pure ones, mixed ones by branch and bound"
+        return Equilibria(found, "numerical" if sure else "best known", error, how)
+    how = "all pure ones" if alike is None else "all pure ones, and those in which all who mix do so alike"
+    return Equilibria(found, "best known", 0.0, f"{how}; other mixed ones were not searched")
 
 
 @dataclass(frozen=True)
 class Laws:
-    """Each player draws its act from its own law `(N, A)`, in every state."""
+    """Each player draws its act, or the level of a column, from its own law `(N, A)`, in every state."""
 
     law: Array
+    column: str = "act"
 
     def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
         """Law of the act, `(B, n, A)`."""
         worlds, n = next(iter(observed.values())).shape[:2]
-        return {"act": np.array(np.broadcast_to(self.law, (worlds, n, self.law.shape[1])))}
+        return {self.column: np.array(np.broadcast_to(self.law, (worlds, n, self.law.shape[1])))}
 
     def __call__(self, observed: Mapping[str, Array], rng: Streams) -> Mapping[str, Array]:
         """The act, `(B, n)`."""
         n = next(iter(observed.values())).shape[1]
         drawn = rng.uniform(n)[..., None]
-        return {"act": (drawn >= np.cumsum(self.law, axis=1)[:, :-1]).sum(axis=-1).astype(np.float64)}
+        return {self.column: (drawn >= np.cumsum(self.law, axis=1)[:, :-1]).sum(axis=-1).astype(np.float64)}

@@ -18,7 +18,7 @@ from commonweal.errors import require_memory
 from commonweal.random import Streams
 
 Array = NDArray[np.float64]
-TOLERANCE = 1e-9  # gain from deviating up to which a path is an equilibrium, money
+TOLERANCE = 1e-9  # of the largest endowment: gain from deviating up to which a path is an equilibrium
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Pledges:
     def able(self) -> Array:
         """The largest totals that each can give, `(N,)`."""
         return np.minimum(self.endowment, self.rounds * self.most)
+
+    @property
+    def slack(self) -> float:
+        """Money that is rounding."""
+        return TOLERANCE * float(self.endowment.max())
 
     def met(self, path: Array) -> bool:
         """Whether `path (rounds, N)` meets the target."""
@@ -139,7 +144,7 @@ class Pledges:
         most = np.minimum(each, self.most)
         account = e - (np.cumsum(most) - most)[:, None]  # of one who gave all that the path foresaw for all
         rest = np.cumsum(path[::-1], axis=0)[::-1]
-        bearable = rest <= p * account + TOLERANCE
+        bearable = rest <= p * account + self.slack
         return bool(hopeless[:-1].all() and bearable.all())
 
 

@@ -127,8 +127,28 @@ class Technology(Protocol):
         """Profiles `(N,)` among which the largest sum of payoffs is."""
         ...
 
+    def floor(self, group: Group) -> float:
+        """A sum of payoffs of a round that every equilibrium, mixed or not, reaches."""
+        ...
 
-class Linear:
+    def all_or_nothing(self, group: Group) -> bool:
+        """Whether it is known that who mixes does so between nothing and all it has."""
+        ...
+
+
+class _Secure:
+    """What most technologies have in common: returns are never negative."""
+
+    def floor(self, group: Group) -> float:
+        """Each can keep what it has."""
+        return float(group.endowment.sum())
+
+    def all_or_nothing(self, group: Group) -> bool:
+        """It may mix between any contributions."""
+        return False
+
+
+class Linear(_Secure):
     """Every unit counts the same."""
 
     def returns(self, game: Any, given: Array) -> Array:
@@ -136,8 +156,15 @@ class Linear:
         return game.marginal_return * given.sum(axis=1, keepdims=True)
 
     def candidates(self, group: Group) -> Named:
-        """All of one's endowment is dominant where m > 1, else nothing."""
+        """All of one's endowment is dominant where m > 1, nothing where m < 1; at m = 1 all is alike."""
         yield "dominant strategy", np.where(group.marginal_return > 1.0, group.endowment, 0.0)
+        if (group.marginal_return == 1.0).any():
+            yield "who is indifferent gives all", np.where(group.marginal_return >= 1.0, group.endowment, 0.0)
+
+    def floor(self, group: Group) -> float:
+        """Who has m > 1 gives all; what others give who do not care does not lower the sum."""
+        given = group.endowment[group.marginal_return > 1.0].sum()
+        return float(group.endowment.sum() + (group.marginal_return.sum() - 1.0) * given)
 
     def plans(self, group: Group) -> Named:
         """All or nothing."""
@@ -145,7 +172,7 @@ class Linear:
         yield "all give all", group.endowment
 
 
-class Threshold:
+class Threshold(_Secure):
     """A provision point: the good is there or it is not."""
 
     def returns(self, game: Any, given: Array) -> Array:
@@ -163,6 +190,14 @@ class Threshold:
         for alone in np.eye(group.size)[group.endowment >= group.threshold]:
             yield "one provides", alone * group.at_least(np.full(group.size, group.threshold))
 
+    def floor(self, group: Group) -> float:
+        """Each can keep what it has, or provide the good alone if that is within its means."""
+        alone = group.at_least(np.full(group.size, group.threshold))
+        gain = np.where(
+            group.endowment >= group.threshold, group.marginal_return * group.threshold - alone, 0.0
+        )
+        return float((group.endowment + np.maximum(gain, 0.0)).sum())
+
     def plans(self, group: Group) -> Named:
         """Nothing, or just the threshold."""
         yield NOBODY, np.zeros(group.size)
@@ -171,7 +206,7 @@ class Threshold:
             yield "costs shared", shared
 
 
-class BestShot:
+class BestShot(_Secure):
     """The largest contribution alone counts."""
 
     def returns(self, game: Any, given: Array) -> Array:
@@ -188,8 +223,16 @@ class BestShot:
         """As for the equilibria."""
         yield from self.candidates(group)
 
+    def floor(self, group: Group) -> float:
+        """Each can keep what it has, or give all of it."""
+        return float((group.endowment * np.maximum(group.marginal_return, 1.0)).sum())
 
-class WeakestLink:
+    def all_or_nothing(self, group: Group) -> bool:
+        """The expected best shot, and so the payoff, is convex in the own: nothing or all is best."""
+        return True
+
+
+class WeakestLink(_Secure):
     """The smallest contribution alone counts."""
 
     def returns(self, game: Any, given: Array) -> Array:
@@ -212,7 +255,7 @@ class WeakestLink:
             )
 
 
-class Club:
+class Club(_Secure):
     """Who pays the fee is a member; members crowd one another; who pays less is sent home with it."""
 
     def returns(self, game: Any, given: Array) -> Array:
@@ -224,7 +267,8 @@ class Club:
 
     def candidates(self, group: Group) -> Named:
         """Every club; a member gives the fee, or all it has where its own unit comes back to it."""
-        return self._clubs(group, lambda m, crowd: m * crowd > 1.0)
+        yield from self._clubs(group, lambda m, crowd: m * crowd > 1.0)
+        yield from self._clubs(group, lambda m, crowd: m * crowd >= 1.0)  # who does not care gives all
 
     def plans(self, group: Group) -> Named:
         """Every club, whose members all give all or the fee."""
@@ -265,10 +309,10 @@ TECHNOLOGIES: dict[str, Technology] = {
 
 @dataclass(frozen=True)
 class Volunteer:
-    """The rule of giving all with a probability, else nothing, in a `PublicGoods` game."""
+    """The rule of giving all with a probability `(N,)`, else nothing, in a `PublicGoods` game."""
 
     game: Any
-    probability: float
+    probability: Array
 
     def probabilities(self, observed: Mapping[str, Array]) -> Mapping[str, Array]:
         """Law `(B, n, L)` of the level; empty where contributions are continuous."""

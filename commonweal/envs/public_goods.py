@@ -18,8 +18,9 @@ the state and the model ends by itself.
 What the selfish do. Linear with $m < 1 < N m$: nothing is dominant. Threshold: nobody gives, or costs
 are shared so that nobody pays more than $m T$. Weakest link with $m > 1$: any level that all give, each
 better for all than the one below. Best shot with $m < 1$: nobody; with $m > 1$: one of N gives all, or
-all volunteer with the probability at which they do not care. Club: nobody, or n members with
-$n m (1 - \kappa (n - 1)) \ge 1$ whom one more would not join. The selfish line is the worst of these.
+some or all volunteer with the probabilities at which they do not care. Club: nobody, or n members with
+$n m (1 - \kappa (n - 1)) \ge 1$ whom one more would not join. The selfish line is the worst of these
+(`envs.public_goods_equilibria`); where a mixed one that was not searched could be worse, it is `best known`.
 
 Sources: the default is Fehr and Gächter (2002), Nature 415, 137-140: N = 4, e = 20, m = 0.4 (read in
 Fowler, Johnson and Smirnov, Nature 433, 2005). Unequal endowments: Koster et al. (2022), Nature Human
@@ -36,23 +37,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
-from commonweal.envs.provision import TECHNOLOGIES, Group, Technology, Volunteer
-from commonweal.envs.repeated import Always, RepeatedGame, RoundState
+from commonweal.envs.provision import TECHNOLOGIES, Group, Technology
+from commonweal.envs.public_goods_equilibria import profile_yardstick, solve
+from commonweal.envs.repeated import RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, WorldParameter, check
 from commonweal.random import Streams
-from commonweal.references import Check, References, Yardstick
+from commonweal.references import Check, References
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real
 
 Array = NDArray[np.float64]
-TOLERANCE = 1e-9  # gain from deviating up to which a profile is an equilibrium, money
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,11 +124,11 @@ class PublicGoods(RepeatedGame):
 
     def actions(self) -> list[Action]:
         """The contribution; who has less than the largest endowment gives at most what it has."""
-        return [Action("contribution", Real(0.0, self._most, "money units", self.levels))]
+        return [Action("contribution", self._contribution)]
 
     @property
-    def _most(self) -> float:
-        return float(np.max(self.endowment))
+    def _contribution(self) -> Real:
+        return Real(0.0, float(np.max(self.endowment)), "money units", self.levels)
 
     @property
     def _technology(self) -> Technology:
@@ -173,8 +174,9 @@ class PublicGoods(RepeatedGame):
             if np.broadcast_shapes(value.shape, shape) != shape:
                 raise NotExact(f"PublicGoods.{name} has shape {value.shape}; allowed: one world")
             numbers[name] = np.broadcast_to(value, shape)[0].astype(np.float64)
-        step = self._most / (self.levels - 1) if self.levels else 0.0
-        between = step > 0 and not np.allclose(numbers["endowment"] / step % 1.0, 0.0)
+        step = self._contribution.step
+        levels = numbers["endowment"] / (step or 1.0)
+        between = step > 0 and not np.allclose(levels, np.rint(levels), rtol=0.0, atol=1e-6)
         if between and self.technology != "linear":
             raise NotExact(
                 f"endowments {self.endowment!r} lie between the {self.levels} levels; "
@@ -186,66 +188,22 @@ class PublicGoods(RepeatedGame):
     def references(self) -> References:
         """The worst and the best equilibrium of every round, and the largest sum of payoffs.
 
-        Each equilibrium is confirmed by trying every deviation of every agent (`epsilon`). Where
-        nobody contributes in one, no equilibrium is worse; nor is any than that of equal volunteers.
-
         Raises:
             NotExact: see the message.
         """
         group = self._group()
-        tried = (self._yardstick(p, self._gain(p, group), n) for n, p in self._technology.candidates(group))
-        pure = [one for one in tried if one.epsilon <= TOLERANCE]
-        mixed = self._volunteers(group) if self.technology == "best-shot" and group.equal else []
-        ranked = sorted([*pure, *mixed], key=lambda one: one.welfare)
-        if not ranked:
-            raise NotExact(f"no pure equilibrium of this {self.technology}; allowed: other parameters")
-        selfish, *better = ranked
-        plans = [self._yardstick(p, math.nan, "maximum of the sum") for _, p in self._technology.plans(group)]
+        selfish, *better = solve(self, group, self._technology)
+        plans = [
+            replace(profile_yardstick(self, group, p, "maximum of the sum"), epsilon=math.nan)
+            for _, p in self._technology.plans(group)
+        ]
         planner = max(plans, key=lambda plan: plan.welfare)
-        extremes = [self._yardstick(x, 0.0, "").welfare for x in (0.0 * group.endowment, group.endowment)]
-        values = [selfish.welfare, planner.welfare, ranked[-1].welfare, *extremes]
+        extremes = [self.payoff(x[None, :]).sum() for x in (0.0 * group.endowment, group.endowment)]
+        values = [selfish.welfare, planner.welfare, *(one.welfare for one in better)]
+        values += [self.weight * float(welfare) for welfare in extremes]
         others = {one.selection: one for one in better}  # of one kind the best
-        facts = {
-            "return to the group of a unit for all": float(group.marginal_return.sum()),
-            "pure equilibria confirmed": float(len(pure)),
-        }
+        facts = {"return to the group of a unit for all": float(group.marginal_return.sum())}
         return References(selfish, planner, max(values) - min(values), others=others, facts=facts)
-
-    def _yardstick(self, profile: Array, gain: float, selection: str) -> Yardstick:
-        """All play `profile (N,)` in every round."""
-        welfare = self.weight * float(self.payoff(profile[None, :]).sum())
-        # Who gives all it has says so by the highest level, which may be more than it has.
-        everything = np.broadcast_to(profile >= self.endowment, (1, self.num_agents))
-        rule = Always(self, {"contribution": np.where(everything, self._most, profile)})
-        return Yardstick(
-            welfare, "closed form", 0.0, self.weight * gain, selection, rule,
-            {"contributions": float(profile.sum())},
-        )  # fmt: skip
-
-    def _gain(self, profile: Array, group: Group) -> float:
-        """What the agent who gains most gains in a round by its best deviation from `profile (N,)`."""
-        gains, payoff = [], self.payoff(profile[None, :])[0]
-        for i in range(self.num_agents):
-            options = group.options(i, profile)
-            tried = np.repeat(profile[None, :], len(options), axis=0)
-            tried[:, i] = options
-            gains.append(float(self.payoff(tried)[:, i].max() - payoff[i]))
-        return max(0.0, *gains)
-
-    def _volunteers(self, group: Group) -> list[Yardstick]:
-        """Best shot among equals with m > 1: each gives all with the same probability.
-
-        Nobody else's giving all has probability 1 / m; then every contribution pays m e (Diekmann's
-        volunteer's dilemma), which each can secure by giving all, so that no equilibrium is worse.
-        """
-        m, e = float(group.marginal_return[0]), float(group.endowment[0])
-        if m <= 1.0 or self.num_agents < 2:
-            return []
-        idle = m ** (-1.0 / (self.num_agents - 1))
-        welfare = self.weight * self.num_agents * m * e
-        detail = {"probability of volunteering": 1.0 - idle}
-        rule = Volunteer(self, 1.0 - idle)
-        return [Yardstick(welfare, "closed form", 0.0, 0.0, "all volunteer at random", rule, detail)]
 
     @classmethod
     def theory(cls) -> Iterable[Check]:

@@ -1,7 +1,7 @@
 """Tradable quotas: the cap is divided into permits, and a market inside the institution moves them.
 
-Source: Dales (1968), Pollution, Property and Prices; for fisheries Christy (1973). Call auction at one
-price; what clears is the largest volume, and the long side is rationed in proportion.
+Source: Dales (1968), Pollution, Property and Prices; for fisheries Christy (1973). The market is a call
+auction at one price (`commonweal.call_auction`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.call_auction import clear
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.parameters import AgentParameter, check
 from commonweal.random import Streams
@@ -108,47 +109,20 @@ class TradableQuotas(Institution):
         issued = np.broadcast_to(np.asarray(self.allocation, float), state.holding.shape)
         limit, quantity = turn.actions[f"{self.name}_price"], turn.actions[f"{self.name}_quantity"]
         price, bought, sold = clear(limit, np.maximum(quantity, 0.0), np.clip(-quantity, 0.0, issued))
-        volume = np.maximum(sold.sum(axis=1, keepdims=True), 1e-300)[:, :, None]
-        payments = price[:, :, None] * bought[:, :, None] * (sold[:, None, :] / volume)
-        paid = turn.ledger.transfer(payments, "permits")
-        # A buyer that could not pay all gets what it paid for, and the seller keeps the rest.
+        price = np.where(np.isnan(price), state.price, price)
+        volume = bought.sum(axis=1, keepdims=True)
+        # At one price it does not matter who buys from whom: each buyer pays all sellers in proportion.
+        share = np.divide(sold, volume, out=np.zeros_like(sold), where=volume > 0.0)
+        due = price * bought
+        paid = turn.ledger.transfer(due[:, :, None] * share[:, None, :], "permits")
         if turn.ledger.funds is not None:
-            share = np.divide(paid, payments, out=np.ones_like(paid), where=payments > 0)
-            moved = bought[:, :, None] * (sold[:, None, :] / volume) * share
-            bought, sold = moved.sum(axis=2), moved.sum(axis=1)
-        traded = bought.sum(axis=1, keepdims=True) > 0
+            # A buyer that could not pay all gets what it paid for, and the sellers keep the rest.
+            kept = np.divide(paid.sum(axis=2), due, out=np.ones_like(due), where=due > 0.0)
+            bought = bought * kept
+            sold = share * bought.sum(axis=1, keepdims=True)
+        traded = bought.sum(axis=1, keepdims=True) > 0.0
         return PermitState(issued + bought - sold, np.where(traded, price, state.price))
 
     def announce(self, state: PermitState, charter: Charter) -> Mapping[str, Array]:
         """Permits held, and the last price."""
         return {f"{self.name}_holding": state.holding, f"{self.name}_last_price": state.price}
-
-
-def clear(limit: Array, demand: Array, supply: Array) -> tuple[Array, Array, Array]:
-    """One-price call auction.
-
-    Args:
-        limit: limit prices `(B, N)`.
-        demand: quantity each would buy at its limit or below, `(B, N)`.
-        supply: quantity each would sell at its limit or above, `(B, N)`.
-
-    Returns:
-        the price `(B, 1)` (the middle of those with the largest volume), and the quantities bought
-        and sold `(B, N)`; the long side is rationed in proportion.
-    """
-    candidates = np.sort(limit, axis=1)
-    buys = ((limit[:, None, :] >= candidates[:, :, None]) * demand[:, None, :]).sum(axis=2)
-    sells = ((limit[:, None, :] <= candidates[:, :, None]) * supply[:, None, :]).sum(axis=2)
-    volume = np.minimum(buys, sells)
-    best = volume >= volume.max(axis=1, keepdims=True) - 1e-12
-    lowest = np.where(best, candidates, np.inf).min(axis=1, keepdims=True)
-    highest = np.where(best, candidates, -np.inf).max(axis=1, keepdims=True)
-    price = 0.5 * (lowest + highest)
-    willing_buy = (limit >= price) * demand
-    willing_sell = (limit <= price) * supply
-    total_buy = willing_buy.sum(axis=1, keepdims=True)
-    total_sell = willing_sell.sum(axis=1, keepdims=True)
-    traded = np.minimum(total_buy, total_sell)
-    bought = willing_buy * np.divide(traded, total_buy, out=np.zeros_like(traded), where=total_buy > 0)
-    sold = willing_sell * np.divide(traded, total_sell, out=np.zeros_like(traded), where=total_sell > 0)
-    return price, bought, sold
