@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 LONGEST = 60  # letters of a name: as a folder its at most 240 bytes are within the 255 of file systems
 
 
@@ -76,7 +75,7 @@ def require(condition: bool, what: str, given: object, allowed: str) -> None:
 
 
 def require_name(what: str, given: object, longest: int = LONGEST) -> None:
-    """Raise `InvalidParameter` unless files, tables and terminals can show `given`, and files bring it back."""
+    """Raise `InvalidParameter` unless terminals and tables can show `given`, and files bring it back."""
     fits = isinstance(given, str) and given.isprintable() and given == given.strip()
     fits = fits and 1 <= len(str(given)) <= longest
     require(fits, what, given, f"1 to {longest} printable letters, none at an end blank")

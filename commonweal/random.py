@@ -14,10 +14,13 @@ The tests hold the kernel against that paper's known answers.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from commonweal.errors import require
 
 Array = NDArray[np.float64]
 # Draw numbers of one step are split in phases, so that what one hook draws (or whether it is
@@ -91,9 +94,16 @@ def _normals(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
                 out[b, lane + 1] = radius * math.sin(angle)
 
 
+def whole_seed(seed: Any) -> int:
+    """`seed`, where it is a whole number from 0 on; else raises `InvalidParameter`."""
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0
+    require(whole, "seed", seed, "a whole number, 0 or more")
+    return int(seed)
+
+
 def world_seeds(seed: int, num_worlds: int) -> NDArray[np.uint64]:
     """Seeds `(B,)` of the worlds of one experiment; world `b` gets the same seed for any `B`."""
-    key = np.random.SeedSequence(seed).generate_state(2, np.uint32)
+    key = np.random.SeedSequence(whole_seed(seed)).generate_state(2, np.uint32)
     counter = np.zeros(4, np.uint32)
     counter[3] = 0xFFFFFFFF  # an owner that no stream has
     seeds = np.empty(num_worlds, np.uint64)

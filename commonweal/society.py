@@ -181,9 +181,7 @@ class Society:
             whole = seed.dtype.kind in "iu" and bool((seed >= 0).all())
             require(whole, "seed", seed, "whole numbers, 0 or more")
             return seed.astype(np.uint64)
-        whole = isinstance(seed, int | np.integer) and seed >= 0
-        require(whole, "seed", seed, "a whole number, 0 or more")
-        return world_seeds(int(seed), self.num_worlds)
+        return world_seeds(seed, self.num_worlds)
 
     def _initial(self, index: NDArray[np.intp]) -> tuple[Any, dict[str, Any]]:
         """Fresh states of the worlds `index`; parameters per world make it draw for all and take."""

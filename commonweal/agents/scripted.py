@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from commonweal.columns import Group
 from commonweal.errors import NotExact, UnknownName, require
-from commonweal.random import Streams, world_seeds
+from commonweal.random import Streams, whole_seed, world_seeds
 from commonweal.references import Rule, Yardstick
 from commonweal.society import Society
 from commonweal.spaces import Choice
@@ -39,7 +39,7 @@ class Scripted:
 
     def reseed(self, seed: int) -> None:
         """Start the rule's random numbers anew, from its own seed and this one."""
-        mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1, np.uint64)[0]
+        mixed = np.random.SeedSequence((self.seed, whole_seed(seed))).generate_state(1, np.uint64)[0]
         self._restart(int(mixed >> np.uint64(1)))
 
     def act(

@@ -24,6 +24,7 @@ from commonweal.envs.base import Dilemma
 from commonweal.errors import NotExact, StorageError, require
 from commonweal.references import References
 from commonweal.storage import alone
+from commonweal.typed import fit
 
 
 @dataclass
@@ -54,7 +55,7 @@ def run_study(suite: Suite, out: str | Path, *, workers: int = 2, quiet: bool = 
         InvalidSuite: a stack does not fit its dilemma; nothing was trained then.
         StorageError: the folder cannot be written, or another study is running in it.
     """
-    require(workers >= 1, "workers", workers, "1 or more")
+    require(fit("workers", workers, int) >= 1, "workers", workers, "1 or more")
     store = Store(out)
     with alone(store.folder, wait=False):
         return _run_study(suite, store, workers, quiet)
