@@ -15,6 +15,7 @@ The tests hold the kernel against that paper's known answers.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,9 +105,16 @@ def _normals(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
                 out[b, lane + 1] = radius * math.sin(angle)
 
 
+def whole_seed(seed: Any) -> int:
+    """`seed`, where it is a whole number from 0 on; else raises `InvalidParameter`."""
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and int(seed) >= 0
+    require(whole, "seed", seed, "a whole number, 0 or more")
+    return int(seed)
+
+
 def world_seeds(seed: int, num_worlds: int) -> NDArray[np.uint64]:
     """Seeds `(B,)` of the worlds of one experiment; world `b` gets the same seed for any `B`."""
-    key = np.random.SeedSequence(seed).generate_state(2, np.uint32)
+    key = np.random.SeedSequence(whole_seed(seed)).generate_state(2, np.uint32)
     counter = np.zeros(4, np.uint32)
     counter[3] = KEYS
     seeds = np.empty(num_worlds, np.uint64)
@@ -128,9 +136,7 @@ def seeds_of(seed: object, number: int) -> NDArray[np.uint64]:
         whole = seed.dtype.kind in "iu" and bool((seed >= 0).all())
         require(whole, "seed", seed, "whole numbers, 0 or more")
         return seed.astype(np.uint64)
-    single = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and int(seed) >= 0
-    require(single, "seed", seed, "a whole number, 0 or more")
-    return world_seeds(int(seed), number)  # type: ignore[call-overload]
+    return world_seeds(whole_seed(seed), number)
 
 
 @njit

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from commonweal.errors import require
+from commonweal.random import whole_seed
 from commonweal.references import SMALLEST_GAP, References
+from commonweal.typed import fit
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
@@ -31,13 +33,24 @@ class Estimate:
     high: float
 
 
+def _numbers(name: str, values: ArrayLike, least: int) -> Array:
+    """An array of numbers with at least so many axes, or `InvalidParameter`."""
+    try:
+        array = np.asarray(values)
+        numeric = array.dtype.kind in "iuf" and array.ndim >= least
+    except ValueError:  # rows of different lengths
+        numeric = False
+    require(numeric, name, values, f"an array of numbers with {least} axes")
+    return array.astype(np.float64)
+
+
 def interquartile_mean(scores: ArrayLike) -> Any:
     """Mean of the middle half of the runs of each task, `(..., runs, tasks)` -> `(..., tasks)`.
 
     `scipy.stats.trim_mean(scores, 0.25)`: the `floor(runs / 4)` lowest and as many highest runs
     are left out whole, so with 20 runs the middle 10 count, with 5 the middle 3, with 3 all.
     """
-    values = np.asarray(scores, np.float64)
+    values = _numbers("scores", scores, 2)
     runs = values.shape[-2]
     cut = runs // 4
     middle = np.sort(values, axis=-2)[..., cut : runs - cut, :].mean(axis=-2)
@@ -59,11 +72,13 @@ def bootstrap(
     `statistic` maps `(..., runs, tasks)` to `(..., tasks)` or, where it pools, to `(...)`.
     With 20 normal runs an interval of 95% holds the truth in about 93 of 100 studies.
     """
-    values = np.asarray(scores, np.float64)
+    values = _numbers("scores", scores, 2)
+    level, repetitions = fit("level", level, float), fit("repetitions", repetitions, int)
     require(0.0 < level < 1.0, "level", level, "between 0 and 1")
+    require(repetitions >= 1, "repetitions", repetitions, "1 or more")
     filled = values.ndim == 2 and len(values) > 0
     require(filled, "scores.shape", values.shape, "(runs, tasks), 1 run or more")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_seed(seed))
     drawn = rng.integers(0, len(values), (repetitions, *values.shape))
     redrawn = np.take_along_axis(values[None], drawn, axis=1)
     tail = (1.0 - level) / 2.0
@@ -72,7 +87,7 @@ def bootstrap(
 
 def estimate(runs: ArrayLike, *, level: float = 0.95, seed: int = 0) -> Estimate:
     """Interquartile mean of one task, `(runs,)`, with its bootstrap interval."""
-    column = np.asarray(runs, np.float64)[:, None]
+    column = _numbers("runs", runs, 1)[:, None]
     low, high = bootstrap(column, level=level, seed=seed)[:, 0]
     return Estimate(float(interquartile_mean(column)[0]), float(low), float(high))
 
@@ -82,16 +97,16 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> Any:
 
     The Mann-Whitney statistic divided by the number of pairs; the numbers of runs may differ.
     """
-    x = np.asarray(first, np.float64)[:, None, :]
-    y = np.asarray(second, np.float64)[None, :, :]
+    x = _numbers("first", first, 2)[:, None, :]
+    y = _numbers("second", second, 2)[None, :, :]
     wins = np.where(np.isnan(x) | np.isnan(y), np.nan, (x > y) + 0.5 * (x == y))
     return wins.mean(axis=(0, 1))
 
 
 def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Array:
     """Share of the runs above each threshold, `(runs, tasks)`, `(K,)` -> `(K, tasks)`."""
-    values = np.asarray(scores, np.float64)[None]
-    above = (values > np.asarray(thresholds, np.float64)[:, None, None]).astype(np.float64)
+    values = _numbers("scores", scores, 2)[None]
+    above = (values > _numbers("thresholds", thresholds, 1)[:, None, None]).astype(np.float64)
     return np.asarray(np.where(np.isnan(values), np.nan, above).mean(axis=1))
 
 
@@ -100,7 +115,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.9
 
     What both runs owe to the seed cancels. The runs must stand in the same order of seeds.
     """
-    x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    x, y = _numbers("first", first, 1), _numbers("second", second, 1)
     require(x.shape == y.shape and x.ndim == 1, "shapes", (x.shape, y.shape), "the same (runs,) twice")
     return estimate(x - y, level=level, seed=seed)
 

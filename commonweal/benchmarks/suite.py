@@ -85,6 +85,7 @@ class Learner:
         fit_fields(self)
         for name in ("steps", "worlds", "response_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(isinstance(self.ppo, Mapping), "ppo", self.ppo, "a table of hyperparameters")
         unknown = set(self.ppo) - {f.name for f in fields(PPOConfig)}
         for name in unknown:
             allowed = [f.name for f in fields(PPOConfig)] + ["steps", "worlds", "response_steps"]
@@ -219,6 +220,7 @@ def load(name: str | Path) -> Suite:
         InvalidSuite: with file, line and key.
         UnknownName: neither a file nor a suite of the package.
     """
+    require(isinstance(name, str | Path), "suite", name, "a name, or the path of a file that ends in .toml")
     path = Path(name)
     if path.suffix != ".toml":
         shipped = {p.name.removesuffix(".toml"): p for p in _shipped().iterdir() if p.name.endswith(".toml")}
@@ -238,6 +240,7 @@ def _shipped() -> Any:
 
 def parse(text: str, source: str = "suite") -> Suite:
     """The suite that a TOML text describes; `source` is named in errors."""
+    require(isinstance(text, str), "text of a suite", text, "TOML as text")
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -15,6 +15,7 @@ from commonweal.interfaces.assembly import Layer, assemble, fresh_seed
 from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import RENDER_MODES, Renderer, check_render_mode
 from commonweal.interfaces.spaces import Face
+from commonweal.random import whole_seed
 from commonweal.society import Society, Transition
 from commonweal.typed import fit
 
@@ -73,6 +74,7 @@ class LearnerEnv(gymnasium.Env[Any, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start an episode; a first reset without a seed draws one from the operating system."""
+        seed = None if seed is None else whole_seed(seed)
         super().reset(seed=seed, options=options)
         if seed is None and not self._seeded:
             seed = fresh_seed()

@@ -100,6 +100,6 @@ def learning_group(society: Society, group: str | None) -> str:
     if group is None:
         require(len(citizens) == 1, "group", group, f"one of {list(society.groups)}")
         return citizens[0]
-    if group not in society.groups:
+    if not isinstance(group, str) or group not in society.groups:
         raise UnknownName("group", group, society.groups)
     return group

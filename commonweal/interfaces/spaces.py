@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from commonweal.bounds import margin
 from commonweal.columns import Group
 from commonweal.errors import InvalidAction, UnsupportedSpace, require
+from commonweal.typed import fit
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -50,6 +51,7 @@ class Face:
     kind: Literal["index", "indices", "joint", "box"]
 
     def __init__(self, group: Group, continuous: bool = False, discrete: bool = False) -> None:
+        continuous, discrete = fit("continuous", continuous, bool), fit("discrete", discrete, bool)
         require(not (continuous and discrete), "continuous and discrete", (True, True), "at most one")
         if not group.actions or not group.signals:
             raise UnsupportedSpace(

@@ -21,6 +21,7 @@ from commonweal.interfaces.assembly import Layer, assemble, fresh_seed
 from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import Renderer, check_render_mode
 from commonweal.interfaces.spaces import Face
+from commonweal.random import whole_seed
 from commonweal.society import Society, Transition
 
 Indices = None | int | Iterable[int]
@@ -65,6 +66,11 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
         self._seeded = False
         slots = society.num_worlds * society.groups[self.group].size
         super().__init__(slots, self.face.observation_space(), self.face.action_space())
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Restart the random numbers with this seed at the next reset; None: with one drawn."""
+        seeds: Sequence[int | None] = super().seed(None if seed is None else whole_seed(seed))
+        return seeds
 
     def reset(self) -> NDArray[np.float32]:
         """Start all worlds anew; `seed()` before it restarts the random numbers."""
