@@ -5,14 +5,21 @@ BIN := $(VENV)/bin
 DOORS := .venv-doors
 OUT ?= runs/quick
 
-.PHONY: setup run test test-slow test-doors lint docs clean
+# What others would keep in the user's home.
+export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
+export MPLCONFIGDIR ?= $(CURDIR)/.cache/matplotlib
+
+# Pins hold for what pip builds the package with too; older versions of pip read the first, newer ones the second.
+pinned = PIP_CONSTRAINT=$(1) PIP_BUILD_CONSTRAINT=$(1) $(2)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: setup run test test-slow test-doors lint verify docs clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Commonweal needs Python 3.11 or later')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(call pinned,constraints.txt,$(VENV)) -e ".[dev]"
 	touch $@
 
 run: setup
@@ -27,19 +34,23 @@ test-slow: setup
 # RLlib pins an older Gymnasium than the rest: it and TorchRL live in an environment of their own.
 $(DOORS)/.ready: pyproject.toml constraints-doors.txt
 	test -x $(DOORS)/bin/python || $(PYTHON) -m venv $(DOORS)
-	$(DOORS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-doors.txt -e ".[doors]"
+	$(call pinned,constraints-doors.txt,$(DOORS)) -e ".[doors]"
 	touch $@
 
 test-doors: $(DOORS)/.ready
-	$(DOORS)/bin/python -m pytest tests/test_rl_libraries.py
+	$(DOORS)/bin/python -m pytest tests/test_rl_libraries.py tests/test_pins.py
 
 lint: setup
 	$(BIN)/ruff check commonweal tests demos docs
 	$(BIN)/mypy
 
+verify: setup
+	$(BIN)/commonweal verify
+
 docs: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(call pinned,constraints.txt,$(VENV)) -e ".[docs]"
+	$(BIN)/python -m pytest tests/test_pins.py
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf docs/_build docs/gallery docs/generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .cache docs/_build docs/gallery docs/generated .pytest_cache .mypy_cache .ruff_cache

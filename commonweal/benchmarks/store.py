@@ -158,13 +158,14 @@ def _commit() -> str | None:
     package = Path(__file__).resolve().parents[2]
     if not (package / ".git").exists():
         return None
+    # Not `git describe --dirty`, which locks the index and may write it anew.
+    status = ["--no-optional-locks", "-C", str(package), "status", "--porcelain=v2", "--branch", "-uno"]
     try:
         told = subprocess.run(
-            # Without locks, as git would write its index anew to know faster what has changed.
-            ["git", "--no-optional-locks", "-C", str(package),
-             "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True, encoding="utf-8", timeout=10, check=True,
-        )  # fmt: skip
+            ["git", *status], capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip()
+    lines = told.stdout.splitlines()
+    head = next(line.split()[2] for line in lines if line.startswith("# branch.oid "))
+    return f"{head}-dirty" if any(not line.startswith("#") for line in lines) else head
