@@ -18,16 +18,16 @@ MASS = MASS / MASS.sum()
 
 
 class Even(Streams):
-    """Draws in `rivals` times `POINTS` worlds for each of `trials`.
+    """Draws in `rivals` times `points` worlds for each of `trials`.
 
     Successive uniform draws take turns between types or outcomes and, if there are rivals, the lot among
     them. Agents are shifted against each other, so that the lot falls on each rival in turn.
     """
 
-    def __init__(self, trials: int, rivals: int = 1) -> None:
-        super().__init__(np.zeros(trials * POINTS * rivals, np.uint64), 0)
-        types, lots = np.meshgrid(np.arange(POINTS), np.arange(rivals), indexing="ij")
-        self.turns = [(np.tile((types.ravel() + 0.5) / POINTS, trials), None)]
+    def __init__(self, trials: int, rivals: int = 1, points: int = POINTS) -> None:
+        super().__init__(np.zeros(trials * points * rivals, np.uint64), 0)
+        types, lots = np.meshgrid(np.arange(points), np.arange(rivals), indexing="ij")
+        self.turns = [(np.tile((types.ravel() + 0.5) / points, trials), None)]
         if rivals > 1:
             self.turns.append((np.tile((lots.ravel() + 0.5) / rivals, trials), rivals))
         self.count = 0
@@ -97,10 +97,11 @@ def returns(game: Dilemma, rule, rng: Streams, change: Callable | None = None) -
 
 
 def options(game: Dilemma, *names: str) -> list[np.ndarray]:
-    """All levels of the columns named, in physical values."""
+    """All levels of the columns named, in physical values; a few where they are continuous."""
     spaces = {action.name: action.space for action in game.actions()}
+    few = {1: 41, 2: 13}.get(len(names), 7)
     return [
-        np.linspace(s.low, s.high, s.levels) if isinstance(s, Real) else np.arange(float(s.size))
+        np.linspace(s.low, s.high, s.levels or few) if isinstance(s, Real) else np.arange(float(s.size))
         for s in (spaces[name] for name in names)
     ]
 

@@ -100,6 +100,14 @@ def test_a_large_premium_or_known_quality_saves_the_market():
     assert shares[-1] > shares[0] == 0.0
 
 
+def test_at_the_edge_of_the_dilemma_all_prices_are_as_good_and_zero_is_the_worst():
+    """k = 2, l = 0: the winner gains nothing at any price, so that no trade is an equilibrium, too."""
+    for rivals in (1, 2):
+        found = lemons(premium=2.0, buyers_per_seller=rivals, price_levels=None).references()
+        assert found.selfish.welfare == 0.0
+        assert found.others["best equilibrium"].welfare == pytest.approx(found.planner.welfare)
+
+
 def test_a_round_by_hand():
     game = lemons(num_sellers=2, buyers_per_seller=2)
     state = LemonsState(np.zeros((1, 1)), np.array([[0.4, 0.9]]), np.zeros((1, 4)))

@@ -198,11 +198,13 @@ class Lemons(RepeatedGame):
             found = tried[gains < 1e-12]
             if not len(found):
                 return [float(tried[gains.argmin()])], float(gains.min())
-        elif rivals == 1:
-            found = np.array([high if premium >= 2.0 else np.clip(low / (2.0 - premium), low, high)])
         else:
-            average = 0.5 * premium * (low + high)
-            found = np.array([average if average >= high else premium * low / (2.0 - premium)])
+            # Nothing traded, all traded (by rivals for what it is worth), or where the winner's gain is
+            # largest (one buyer) or none (rivals).
+            most = high if rivals == 1 else max(high, 0.5 * premium * (low + high))
+            inside = [low if rivals == 1 else premium * low] if premium < 2.0 else []
+            ends = np.unique([low, most, *np.clip(np.array(inside) / (2.0 - premium), low, high)])
+            found = np.array([price for price in ends if gain(price) < 1e-9 * high])
         total = self.worth(found, low, high, premium)[1]
         order = np.lexsort((found, total))
         return [float(p) for p in found[order]], max(gain(float(p)) for p in found)
@@ -251,9 +253,7 @@ class Lemons(RepeatedGame):
             )
 
         several = any(len(prices) > 1 for prices, _ in known.values())
-        selfish = stick(
-            0, "worst symmetric equilibrium of the levels" if several else "symmetric equilibrium"
-        )
+        selfish = stick(0, "worst symmetric equilibrium found" if several else "symmetric equilibrium")
         everything = sum(0.5 * (a + b) * (k - 1.0) for a, b, k in goods)
         nil = np.zeros((1, 1))
         free = Strategies(self, {"quality": lambda seen: {"ask": nil}, "received": lambda seen: {"bid": nil}})

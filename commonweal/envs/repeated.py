@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from commonweal.curves import geometric_sum
 from commonweal.envs.base import Dilemma
+from commonweal.errors import require
 from commonweal.parameters import check
 from commonweal.random import Streams
-from commonweal.spaces import Real, Signal
+from commonweal.spaces import MOST_LEVELS, Real, Signal
 
 Array = NDArray[np.float64]
 
@@ -44,8 +45,11 @@ class RepeatedGame(Dilemma):
     discount: float = 1.0
 
     def validate(self) -> None:
-        """Check rounds and discount."""
+        """Check rounds and discount, and that levels of a column are several."""
         who = type(self).__name__
+        for name, value in vars(self).items():
+            if name.endswith("levels") and value is not None:
+                require(2 <= value <= MOST_LEVELS, f"{who}.{name}", value, f"None or 2 to {MOST_LEVELS}")
         check(f"{who}.rounds", self.rounds, 1, math.inf)
         check(f"{who}.discount", self.discount, 0.0, 1.0)
 
