@@ -8,7 +8,7 @@ from commonweal.errors import CommonwealError
 from commonweal.random import Streams
 from tests.strategies import random_actions
 
-MONEY = ("others", "citizens", "treasury")
+MONEY = ("others", "citizens", "treasury", "treasury")
 
 
 def random_stack(dilemma, rng):
@@ -27,6 +27,8 @@ def random_stack(dilemma, rng):
 
 
 def _monitor(rng):
+    if rng.random() < 0.5:
+        return {}
     return {"coverage": rng.random(), "noise": rng.choice([0.0, 0.5]), "false_positives": rng.random(),
             "cost": float(rng.choice([0.0, 0.1, 5.0]))}  # fmt: skip
 

@@ -18,6 +18,7 @@ DRAWN = (
     "climate_risk-v0", "auction-v0", "multi_unit_auction-v0", "lemons-v0", "signalling-v0", "screening-v0",
     "employment-v0", "moral_hazard-v0", "ai_race-v0",
 )  # fmt: skip
+SLOW = ("fishery-v0", "attention-v0", "forest-v0", "lemons-v0", "multi_unit_auction-v0")
 WORLDS = 256
 
 
@@ -64,14 +65,19 @@ def drawn(name, rng):
     return make(name)
 
 
-def check(name, seed):
+def check(name, seed, stacks):
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     dilemma = make(name) if seed % 2 == 0 else drawn(name, rng)
     try:
         references = dilemma.references()
     except NotExact:
         return  # refused by name
-    stack = bound.random_stack(dilemma, rng)
+    for _ in range(stacks):
+        check_stack(dilemma, bound.random_stack(dilemma, rng), references, rng)
+
+
+def check_stack(dilemma, stack, references, rng):
+    name = dilemma.id
     rounding = 1e-7 * (1.0 + abs(references.planner.welfare))
     society = Society(dilemma, stack, num_worlds=WORLDS if name in DRAWN else 8)
     for how, play in plays(dilemma, stack, references, rng):
@@ -86,14 +92,14 @@ def check(name, seed):
 
 @pytest.mark.parametrize("name", registry.DILEMMAS)
 def test_nobody_gets_more_than_the_planner(name):
-    check(name, 0)
+    check(name, 0, 4 if name in ("labour-v0", "fish_war-v0") else 1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 13))
 @pytest.mark.parametrize("name", registry.DILEMMAS)
 def test_nobody_gets_more_than_the_planner_under_many_stacks(name, seed):
-    check(name, seed)
+    check(name, seed, 1 if name in SLOW else 4)
 
 
 # --------------------------------------------------------------------------------- accounts
