@@ -16,7 +16,8 @@ from commonweal.jit import njit
 Array = NDArray[np.float64]
 
 INSIDE, ROUNDED, OUTSIDE = range(3)
-# Any actions: of any strides, read-only or not, aligned or not.
+# Actions as they mostly are; and any: of any strides, read-only or not, aligned or not.
+_PLAIN = types.float64[:, :, ::1]
 _ANY = types.Array(types.float64, 3, "A", readonly=True, aligned=False)
 
 
@@ -36,23 +37,31 @@ def table(low: Array, high: Array, slack: Array, whole: NDArray[np.bool_] | bool
     return np.stack([low, high, low - slack, high + slack, np.broadcast_to(whole, low.shape)])
 
 
-@njit(signature=types.int64(_ANY, types.float64[:, ::1]), error_model="numpy")
+@njit(signature=[types.int64(kind, types.float64[:, ::1]) for kind in (_PLAIN, _ANY)], error_model="numpy")
 def position(values, columns):  # type: ignore[no-untyped-def]
     """Whether `values (B, n, C)` are all `INSIDE` their ranges, some `ROUNDED` out of them, or `OUTSIDE`.
 
     NaN is outside, as is what is not whole where whole numbers are asked for; `columns` is a `table`.
     """
     found = INSIDE
-    for b in range(values.shape[0]):
-        for i in range(values.shape[1]):
-            for c in range(values.shape[2]):
-                value = values[b, i, c]
-                if not columns[0, c] <= value <= columns[1, c]:
-                    if not columns[2, c] <= value <= columns[3, c]:
+    for c in range(values.shape[2]):
+        low, high, lowest, highest, outside = columns[0, c], columns[1, c], columns[2, c], columns[3, c], 0
+        for b in range(values.shape[0]):  # counting has no branches: it is most of the work
+            for i in range(values.shape[1]):
+                outside += int(not low <= values[b, i, c] <= high)
+        if outside:
+            found = ROUNDED
+            for b in range(values.shape[0]):
+                for i in range(values.shape[1]):
+                    if not lowest <= values[b, i, c] <= highest:
                         return OUTSIDE
-                    found = ROUNDED
-                if columns[4, c] != 0.0 and value != np.rint(value):
-                    return OUTSIDE
+        if columns[4, c] != 0.0:
+            broken = 0
+            for b in range(values.shape[0]):
+                for i in range(values.shape[1]):
+                    broken += int(values[b, i, c] != np.rint(values[b, i, c]))
+            if broken:
+                return OUTSIDE
     return found
 
 
@@ -62,7 +71,7 @@ def settle(seen, columns):  # type: ignore[no-untyped-def]
     flat, width = seen.reshape(-1), seen.shape[2]
     for d in range(width):
         low, high, lowest, highest, outside = columns[0, d], columns[1, d], columns[2, d], columns[3, d], 0
-        for k in range(d, flat.size, width):  # counting has no branches: it is most of the work
+        for k in range(d, flat.size, width):
             outside += int(not low <= flat[k] <= high)
         if outside:
             for k in range(d, flat.size, width):

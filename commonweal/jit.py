@@ -135,7 +135,7 @@ def njit(function: Function | None = None, /, *, signature: Any = None, **option
 
     Args:
         function: what is compiled, where the decorator is used without parentheses.
-        signature: its only one, text or numba's, compiled at once; else one for each types of arguments,
+        signature: its only one, or a list of all, compiled at once; else one for each types of arguments,
             when first called.
         options: of `numba.njit`.
     """
@@ -147,6 +147,7 @@ def njit(function: Function | None = None, /, *, signature: Any = None, **option
     if FOLDER is not None:
         dispatcher._cache = _Cache(function)
     if signature is not None:
-        dispatcher.compile(signature)
+        for one in signature if isinstance(signature, list) else [signature]:
+            dispatcher.compile(one)
         dispatcher.disable_compile()
     return dispatcher

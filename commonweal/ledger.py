@@ -144,6 +144,13 @@ class Ledger:
         """What institutions use up, `(B,)`: burnt money and the officials' time."""
         return self.burnt + self.time
 
+    def afford(self, amount: Array) -> NDArray[np.bool_]:
+        """Whether each citizen can pay all of `amount (B, N)` now, `(B, N)`."""
+        if self.funds is None:
+            return np.ones(amount.shape, bool)
+        n = self.num_citizens
+        return np.asarray(amount <= np.maximum(self.funds[:, :n] + self.net[:, :n], 0.0))
+
     def imbalance(self) -> float:
         """Largest absolute sum over all accounts; zero up to rounding."""
         return float(np.abs(self.net.sum(axis=1) + self.treasury + self.burnt).max())

@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 # Phases of the random numbers within a step: one for each use of them, in each round of each stage.
-PHASES = ("reset", "step", "deliberate", "govern", "permit", "settle")
+PHASES = {name: i for i, name in enumerate(("reset", "step", "deliberate", "govern", "permit", "settle"))}
 
 
 @dataclass
@@ -166,6 +166,8 @@ class Society:
             ]
             for hook in ("deliberate", "govern", "permit", "settle", "announce", "excluded", "reward")
         }
+        self._everybody = np.ones((num_worlds, self.charter.num_citizens), bool)
+        self._everybody.setflags(write=False)
         self._names = [inst.address for inst in self.institutions]
         self.reset(seed)
         self._gaps = not_finite(self.get_state())
@@ -218,7 +220,7 @@ class Society:
 
     def _initial(self, index: NDArray[np.intp]) -> tuple[Any, dict[str, Any]]:
         """Fresh states of the worlds `index`; parameters per world make it draw for all and take."""
-        reset = PHASES.index("reset")
+        reset = PHASES["reset"]
         rng = self._dilemma_rng.begin(self.age, reset)
         state = self.constitution.initial_dilemma(rng, index)
         states = {}
@@ -275,7 +277,7 @@ class Society:
         present = None if self._absent is None else ~self._absent
         ledger = Ledger(worlds, self.charter.num_agents, n, self._funds(), present)
         if present is None:
-            present = np.ones((worlds, n), bool)
+            present = self._everybody
         outcome = Outcome(np.zeros((worlds, n)), {})
         conduct: dict[str, Array] = {}
         played = np.zeros(worlds, bool)
@@ -325,7 +327,7 @@ class Society:
             bounds = self._call("permit", inst, turn, owned, where)
             if bounds:
                 play = self.dilemma.limit(self.state, play, bounds)
-        rng = self._dilemma_rng.begin(self.age, PHASES.index("step"))
+        rng = self._dilemma_rng.begin(self.age, PHASES["step"])
         following, outcome = self.dilemma.step(self.state, play, rng)
         if self.constitution.needs_harm:
             outcome.conduct["harm"] = self.dilemma.harm(self.state, play, outcome, following)
@@ -356,7 +358,7 @@ class Society:
         # What other stages draw shifts nothing: rounds of deliberation are odd, of response even.
         slot = {"deliberate": 1 + 2 * turn.round, "play": 0, "respond": 2 + 2 * turn.round}[turn.stage]
         turn.actions = owned.get(name, {})
-        turn.rng = self._rngs[name].begin(self.age, PHASES.index(hook) + len(PHASES) * slot)
+        turn.rng = self._rngs[name].begin(self.age, PHASES[hook] + len(PHASES) * slot)
         turn.ledger.institution, turn.ledger.active = name, where
         shown = dict(turn.conduct) if where is not None else {}
         result = getattr(inst, hook)(self.states[name], turn)

@@ -359,6 +359,19 @@ def test_the_absent_do_not_punish_vote_or_sign():
     assert society.states["contract"].force[0, 0] == (0.0 if proposer == 0 else 1.0)
 
 
+def test_who_cannot_pay_for_punishing_does_not_punish():
+    """Nobody's punishment is subsidised: with a credit of 2, three points at 1 each are not given."""
+    punish = institution("peer-sanctions", base="contribution", cost=1.0, fine=3.0, targets="each")
+    society = Society(make("public_goods-v0", num_agents=3, marginal_return=0.0), [punish], credit=2.0)
+    actions = {"citizens": np.zeros((1, 3, 3))}
+    actions["citizens"][..., 0] = 20.0  # all is given and nothing comes back
+    actions["citizens"][0, 0, 1:] = [0, 3]
+    actions["citizens"][0, 1, 1:] = [2, 0]
+    step = society.step(actions)
+    assert step.conduct["sanction"][0].tolist() == [[0, 0, 0], [0, 0, 2], [0, 0, 0]]
+    assert step.ledger.net[0].tolist() == [0, -2, -2]
+
+
 def test_a_rule_may_pay_the_absent():
     ledger = Ledger(1, 3, 3, present=np.array([[False, True, True]]))
     ledger.grant(np.ones((1, 3)), "alms", absent=True)

@@ -138,13 +138,15 @@ class PeerSanctions(Institution):
         return SanctionState(np.zeros((rng.num_worlds, n, n - 1)), nothing, nothing)
 
     def settle(self, state: SanctionState, turn: Turn) -> SanctionState:
-        """Charge punisher and target; remember what was seen."""
+        """Charge punisher and target; remember what was seen. Who cannot pay for its points gives none."""
         seen, received, income = state.seen, state.received, state.income
         n = turn.charter.num_citizens
         if turn.stage == self.stage:
             points = self._points(turn.actions, n)
-            turn.conduct[self.name] = points
-            turn.ledger.collect(self._cost(points), "burnt", "cost of punishing")
+            cost = self._cost(points)
+            able = turn.ledger.afford(cost)
+            turn.conduct[self.name] = points = points * able[:, :, None]
+            turn.ledger.collect(cost * able, "burnt", "cost of punishing")
             joined = (points > 0).sum(axis=1) >= self.quorum
             received = points.sum(axis=1) * joined
             turn.ledger.collect(self._fine(received, income), "burnt", "fine")
