@@ -71,6 +71,8 @@ def settle(seen, columns):  # type: ignore[no-untyped-def]
     flat, width = seen.reshape(-1), seen.shape[2]
     for d in range(width):
         low, high, lowest, highest, outside = columns[0, d], columns[1, d], columns[2, d], columns[3, d], 0
+        if low == -np.inf and high == np.inf:
+            continue
         for k in range(d, flat.size, width):
             outside += int(not low <= flat[k] <= high)
         if outside:

@@ -38,7 +38,7 @@ class Group:
     actions: tuple[tuple[str, Action], ...]
     signals: tuple[tuple[str, Signal], ...]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """N."""
         return int(self.agents.stop - self.agents.start)

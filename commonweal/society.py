@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Set
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -76,9 +75,9 @@ class Transition:
 class _Memory:
     """Everything that changes from step to step and belongs to a world.
 
-    `steps` and `plays` count those of the episode. Where utility is not linear in money, `purse (B, N)` is
-    what each citizen has got in the round so far, from the dilemma and in payments, and `public (B,)` what
-    treasury and officials have.
+    `plays` counts those of the episode, `steps` too where they are limited. Where utility is not linear in
+    money, `purse (B, N)` is what each citizen has got in the round so far, from the dilemma and in payments,
+    and `public (B,)` what treasury and officials have.
     """
 
     stage: NDArray[np.int64]
@@ -90,6 +89,12 @@ class _Memory:
     public: Array
     treasury: Array
     episode: NDArray[np.int64]
+
+    def copy(self) -> _Memory:
+        """Another memory of the same arrays."""
+        other = object.__new__(_Memory)
+        other.__dict__.update(self.__dict__)
+        return other
 
 
 class Society:
@@ -156,6 +161,7 @@ class Society:
         self.columns = Columns(dilemma, self.institutions, self.charter)
         self.groups: dict[str, Group] = self.columns.groups
         self.agenda = Agenda(self.institutions, self.columns)
+        self._floor = dilemma.subsistence
         if step_limit is not None and not self.agenda.staged:  # each step is a play
             self.time_limit = min(step_limit, self.time_limit or step_limit)
         self._hooks = {
@@ -177,41 +183,53 @@ class Society:
     def reset(self, seed: int | NDArray[np.uint64] | None = None) -> dict[str, NDArray[np.float32]]:
         """Start every world anew; a seed restarts the random numbers. Returns the observations."""
         seeds = None if seed is None else seeds_of(seed, self.num_worlds)
-        with self._whole():
-            if seeds is not None:
-                self._seed(seeds)
-                self.age = np.zeros(self.num_worlds, np.int64)
-            else:
-                self.age = self.age + 1
-            worlds, citizens = self.num_worlds, self.charter.num_citizens
-            self.memory = _Memory(
-                stage=np.zeros(worlds, np.int64),
-                steps=np.zeros(worlds, np.int64),
-                plays=np.zeros(worlds, np.int64),
-                ending=np.zeros(worlds, bool),
-                wealth=np.full((worlds, self.charter.num_agents), self.endowment),
-                purse=np.zeros((worlds, citizens)),
-                public=np.zeros(worlds),
-                treasury=np.zeros(worlds),
-                episode=np.zeros(worlds, np.int64),
-            )
-            self.state, self.states = self._initial(np.arange(worlds))
-            self.memory.stage = self.agenda.first(self.memory.plays)
-            self._look()
+        before = self._before()
+        try:
+            self._start(seeds)
+        except BaseException:
+            self._revert(before)
+            raise
         return self.observation
 
-    @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """What happens inside happens whole, or, where a part fails or Ctrl-C is heard, not at all."""
-        before = dict(self.__dict__)
+    def _start(self, seeds: NDArray[np.uint64] | None) -> None:
+        if seeds is not None:
+            self._seed(seeds)
+            self.age = np.zeros(self.num_worlds, np.int64)
+        else:
+            self.age = self.age + 1
+        worlds = np.arange(self.num_worlds)
+        self.state, self.states = self._initial(worlds)
+        self.memory = self._fresh(np.zeros(self.num_worlds, np.int64))
+        self._look()
+
+    def _fresh(self, episode: NDArray[np.int64]) -> _Memory:
+        """The memory of worlds at the start of their `episode (b,)`."""
+        worlds, nothing = len(episode), np.zeros(len(episode), np.int64)
+        return _Memory(
+            stage=self.agenda.first(nothing),
+            steps=nothing,
+            plays=nothing.copy(),
+            ending=np.zeros(worlds, bool),
+            wealth=np.full((worlds, self.charter.num_agents), self.endowment),
+            purse=np.zeros((worlds, self.charter.num_citizens)),
+            public=np.zeros(worlds),
+            treasury=np.zeros(worlds),
+            episode=episode,
+        )
+
+    # What begins with `_before` happens whole, or, where a part fails or Ctrl-C is heard, not at all.
+
+    def _before(self) -> dict[str, Any]:
+        """All that may change; arrays are never changed in place, memories are."""
+        before = self.__dict__.copy()
         if "memory" in before:
-            before["memory"] = replace(self.memory)
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+            self.memory = self.memory.copy()
+        return before
+
+    def _revert(self, before: dict[str, Any]) -> None:
+        """Be again what `_before` has found."""
+        self.__dict__.clear()
+        self.__dict__.update(before)
 
     def _seed(self, seeds: NDArray[np.uint64]) -> None:
         self.seeds = seeds
@@ -234,20 +252,7 @@ class Society:
         state, states = self._initial(index)
         self.state = put(self.state, index, state)
         self.states = {name: put(self.states[name], index, states[name]) for name in self.states}
-        memory = self.memory
-        nothing = np.zeros(len(index), np.int64)
-        start = _Memory(
-            stage=self.agenda.first(nothing),
-            steps=nothing,
-            plays=nothing,
-            ending=np.zeros(len(index), bool),
-            wealth=np.full((len(index), memory.wealth.shape[1]), self.endowment),
-            purse=np.zeros((len(index), memory.purse.shape[1])),
-            public=np.zeros(len(index)),
-            treasury=np.zeros(len(index)),
-            episode=memory.episode[index] + 1,
-        )
-        self.memory = put(memory, index, start)
+        self.memory = put(self.memory, index, self._fresh(self.memory.episode[index] + 1))
 
     # ------------------------------------------------------------------ the loop
 
@@ -266,9 +271,12 @@ class Society:
         if self.mask is not None:
             actions = self.columns.only_allowed(actions, self.mask)
         owned = self.columns.split(actions)
-        with self._whole():
-            turn, outcome, played = self._hold(owned)
-            return self._conclude(turn, outcome, played)
+        before = self._before()
+        try:
+            return self._conclude(*self._hold(owned))
+        except BaseException:
+            self._revert(before)
+            raise
 
     def _hold(self, owned: dict[str, dict[str, Array]]) -> tuple[Turn, Outcome, Bool]:
         """Run the stages that worlds are in; also returns which worlds have played."""
@@ -299,9 +307,9 @@ class Society:
 
     def _funds(self) -> Array | None:
         """What each agent can pay with before the play, `(B, A)`; None: without bound."""
-        memory, n, floor = self.memory, self.charter.num_citizens, self.dilemma.subsistence
-        funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
-        if floor is not None:
+        memory, n, floor = self.memory, self.charter.num_citizens, self._floor
+        funds = None if self.credit == np.inf else memory.wealth + self.credit
+        if floor is not None and self.institutions:
             funds = np.full_like(memory.wealth, np.inf) if funds is None else funds
             funds[:, :n] = np.minimum(funds[:, :n], memory.purse - floor)
         return funds
@@ -404,8 +412,10 @@ class Society:
         What reaches the treasury and the officials is the citizens' in the end. Where utility is not
         linear in money it must be felt as money, or W would rise by taking it from the rich.
         """
-        memory, floor = self.memory, self.dilemma.subsistence
-        public = np.minimum(ledger.treasury, self.treasury_weight * ledger.treasury)
+        memory, floor = self.memory, self._floor
+        public = ledger.treasury
+        if self.treasury_weight != 1.0:
+            public = np.minimum(public, self.treasury_weight * public)
         if self.charter.officials:
             public = public + ledger.net[:, self.charter.num_citizens :].sum(axis=1) - ledger.time
         total = utility.sum(axis=1)
@@ -438,7 +448,9 @@ class Society:
         memory.treasury = memory.treasury + ledger.treasury
         welfare = self._welfare(utility, outcome, ledger, had, has, played)
         terminated, truncated = self._advance(outcome, played)
-        discount = np.where(played, self.charter.discount, 1.0)
+        discount = np.full(self.num_worlds, self.charter.discount)
+        if self.agenda.staged:
+            discount[~played] = 1.0
         done = terminated | truncated
         final = None
         if done.any():
@@ -458,19 +470,19 @@ class Society:
     def _advance(self, outcome: Outcome, played: Bool) -> tuple[Bool, Bool]:
         """Move clocks and stages on; which worlds the model, and which a limit has ended, `(B,)` each."""
         memory = self.memory
-        memory.steps = memory.steps + 1
         memory.plays = memory.plays + played
         self.age = self.age + played
         if outcome.terminated is not None:
             memory.ending = memory.ending | (outcome.terminated & played)
         memory.stage, over = self.agenda.next(memory.stage, memory.plays)
-        if not self.dilemma.quasilinear:
+        if self.agenda.staged and not self.dilemma.quasilinear:
             memory.purse = np.where(over[:, None], 0.0, memory.purse)
             memory.public = np.where(over, 0.0, memory.public)
         limit = np.zeros(self.num_worlds, bool)
         if self.time_limit is not None:
             limit = over & (memory.plays >= self.time_limit)
         if self.step_limit is not None:
+            memory.steps = memory.steps + 1
             limit = limit | (memory.steps >= self.step_limit)
         terminated = memory.ending & (over | limit)
         return terminated, limit & ~terminated
@@ -526,11 +538,14 @@ class Society:
         ranges: dict[str, tuple[float, float]] = {"society.stage": (-1, self.agenda.last)}  # -1: over
         ranges |= dict.fromkeys(("society.steps", "society.plays", "society.episode", "age"), (0, LAST))
         check_arrays(arrays, self.get_state(), ranges, self._gaps)
+        before = self._before()
         try:
-            with self._whole():
-                self._restore(dict(arrays))
-        except Exception as error:
-            raise CorruptCheckpoint(f"a state from which nothing can be seen: {error!r}") from error
+            self._restore(dict(arrays))
+        except BaseException as error:
+            self._revert(before)
+            if isinstance(error, Exception):
+                raise CorruptCheckpoint(f"a state from which nothing can be seen: {error!r}") from error
+            raise
 
     def _restore(self, given: dict[str, NDArray[Any]]) -> None:
         self._seed(np.array(given["seeds"], np.uint64))

@@ -1,5 +1,8 @@
 """Damaged files, full and read-only disks, kill -9: named errors, and what is written stays readable."""
 
+import contextlib
+import json
+import random
 import resource
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from commonweal import Society, institution, make
 from commonweal.agents.ppo import PPO, PPOConfig
 from commonweal.benchmarks.store import read_rows, write_rows
 from commonweal.errors import CorruptCheckpoint, StorageError
+from commonweal.storage import write_arrays
 from tests.strategies import random_actions
 
 ROWS = [{"replicate": r, "welfare": float(r)} for r in range(3)]
@@ -68,10 +72,25 @@ def test_a_society_with_a_turned_byte_is_refused_or_the_same(tmp_path, position)
     assert repr(found) == repr(society())
 
 
+def test_a_flipped_bit_in_the_numbers_of_a_table_is_refused(tmp_path):
+    """What no checksum covers is the description: names, kinds, statistics."""
+    path, rng, wrong = tmp_path / "results.parquet", random.Random(0), 0
+    rows = [{"replicate": r, "welfare": r / 7.0, "institution": f"tax {r % 3}"} for r in range(600)]
+    write_rows(path, rows)
+    whole = path.read_bytes()
+    for _ in range(200):
+        place, damaged = rng.randrange(8 * len(whole)), bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with contextlib.suppress(StorageError):
+            wrong += read_rows(path) != rows
+    assert wrong <= 3
+
+
 def test_a_checkpoint_that_describes_nonsense_is_refused(tmp_path):
     path = tmp_path / "society.npz"
     for config in ("{}", "[]", "3", '{"dilemma": 3}', '{"dilemma": {"id": "x"}, "institutions": []}'):
-        np.savez(path, **society().get_state(), config=np.array(config))
+        write_arrays(path, society().get_state(), json.loads(config))
         with pytest.raises(CorruptCheckpoint, match=r"society\.npz"):
             Society.load(str(path))
 

@@ -57,9 +57,9 @@ def read_json(path: Path) -> Any:
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as Parquet, atomically."""
+    """Write rows as Parquet with checksums, atomically."""
     table = pa.Table.from_pylist(list(rows))
-    write_atomically(path, lambda file: pq.write_table(table, file))
+    write_atomically(path, lambda file: pq.write_table(table, file, write_page_checksum=True))
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -70,9 +70,9 @@ def read_rows(path: Path) -> list[Row]:
     """
     try:
         with path.open("rb") as file:  # Arrow would read names of folders as addresses and as columns
-            rows: list[Row] = pq.read_table(file).to_pylist()
+            rows: list[Row] = pq.read_table(file, page_checksum_verification=True).to_pylist()
         return rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,12 +40,12 @@ class Charter:
     institutions: Mapping[str, Institution]
     discount: float
 
-    @property
+    @cached_property
     def num_citizens(self) -> int:
         """N, the dilemma's agents."""
         return sum(self.citizens.values())
 
-    @property
+    @cached_property
     def num_agents(self) -> int:
         """A, all agents: citizens, then officials."""
         return self.num_citizens + sum(self.officials.values())

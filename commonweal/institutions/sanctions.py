@@ -145,8 +145,10 @@ class PeerSanctions(Institution):
             points = self._points(turn.actions, n)
             cost = self._cost(points)
             able = turn.ledger.afford(cost)
-            turn.conduct[self.name] = points = points * able[:, :, None]
-            turn.ledger.collect(cost * able, "burnt", "cost of punishing")
+            if not able.all():
+                points, cost = points * able[:, :, None], cost * able
+            turn.conduct[self.name] = points
+            turn.ledger.collect(cost, "burnt", "cost of punishing")
             joined = (points > 0).sum(axis=1) >= self.quorum
             received = points.sum(axis=1) * joined
             turn.ledger.collect(self._fine(received, income), "burnt", "fine")
