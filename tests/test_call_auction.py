@@ -141,6 +141,29 @@ def test_permits_go_to_who_values_them_most_at_one_price():
     assert state.price.item() == pytest.approx(0.45)
 
 
+@pytest.mark.parametrize("credit", [0.0, 0.05, 10.0])
+def test_who_cannot_pay_gets_what_it_paid_for(credit):
+    quotas = institution("tradable-quotas", allocation=1.0, levels=None)
+    society = Society(make("fishery-v0", num_agents=3), [quotas], credit=credit)
+    actions = society.columns.null_actions(1)  # no effort: nothing is earned
+    names = [action.name for action in society.groups["citizens"].spaces]
+    actions["citizens"][0, :, names.index("permit_price")] = [0.3, 0.5, 0.4]
+    actions["citizens"][0, :, names.index("permit_quantity")] = [-1.0, 1.0, 1.0]
+    step = society.step(actions)
+    state, bought = society.states["permit"], min(credit / 0.45, 1.0)
+    assert state.holding == pytest.approx(np.array([[1.0 - bought, 1.0 + bought, 1.0]]))
+    assert step.ledger.net == pytest.approx(0.45 * bought * np.array([[1.0, -1.0, 0.0]]))
+    assert state.price.item() == pytest.approx(0.45 if bought else 0.0)
+
+
+def test_orders_of_a_thousand_are_cleared():
+    limit, demand, supply = random_orders(np.random.default_rng(7), 3, 1024, 50)
+    found = clear(limit, demand, supply)
+    assert found.bought.sum(axis=1) == pytest.approx(found.sold.sum(axis=1))
+    gains = (limit * (found.bought - found.sold)).sum(axis=1)
+    assert gains[0] == pytest.approx(best_trade(limit[0], demand[0], supply[0])[0])
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_double_auctions_competitive_equilibrium_is_that_of_a_linear_programme(seed):
     rng = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 Bits = NDArray[np.uint64]
 Ray = tuple[int, ...]
 
-MOST_VERTICES = 2000  # of a polyhedron; above it the search is given up
+MOST_VERTICES = 5000  # of a polyhedron; above it the search is given up
 FINEST = 1 << 52  # payoffs without a common denominator up to this are read as its multiples
 
 

@@ -147,7 +147,9 @@ def solve(game: Exchange) -> References:
     found |= {
         "trade": round_.settled(armed, round_.options, "best replies from competitive trades"),
         "no trade": round_.settled(
-            closed, round_.options[still], "no post opens for one alone; best replies in arms"
+            closed,
+            round_.options[still],
+            "nobody trades, as no post opens for one alone; best replies in arms",
         ),
     }
     selfish, *_ = ranked(found.values())

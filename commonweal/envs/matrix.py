@@ -263,10 +263,11 @@ class Matrix(Dilemma):
         how = f"the worst for the group of {count} found" if count > 1 else "the only one found"
         worst, *rest = found.laws
         selfish = self._yardstick(worst, f"{how}: {found.searched}", found.kind, found.error)
-        others = {
-            f"equilibrium {place}": self._yardstick(laws, f"another of {count} found", "enumeration")
-            for place, laws in enumerate(rest, start=1)
-        }
+        others = {}
+        for place, laws in enumerate(rest, start=1):
+            exactly = found.kind == "enumeration" or all(law.max() == 1.0 for law in laws)
+            kind: Kind = "enumeration" if exactly else "numerical"
+            others[f"equilibrium {place}"] = self._yardstick(laws, f"another of {count} found", kind)
         facts = {"reversion_discount": self._reversion_discount(planned, worst), "equilibria": float(count)}
         return References(selfish, planner, self.weight * float(np.ptp(total)), others=others, facts=facts)
 
