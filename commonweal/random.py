@@ -96,7 +96,7 @@ def _normals(seeds, draw, clock, owner, out):  # type: ignore[no-untyped-def]
 
 def whole_seed(seed: Any) -> int:
     """`seed`, where it is a whole number from 0 on; else raises `InvalidParameter`."""
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and bool(seed >= 0)
     require(whole, "seed", seed, "a whole number, 0 or more")
     return int(seed)
 
