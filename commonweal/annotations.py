@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 # Names that are known everywhere, also where they were imported for the type checker alone.
 KNOWN: dict[str, Any] = {}
 _FOUND: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
+_WHOLE: WeakKeyDictionary[type, Mapping[str, Any]] = WeakKeyDictionary()
 
 
 def _declared(cls: type) -> Mapping[str, Any]:
@@ -55,9 +56,13 @@ def learn(cls: type, names: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def hints(cls: type) -> dict[str, Any]:
+def hints(cls: type) -> Mapping[str, Any]:
     """The annotations of a class and its bases; what cannot be resolved stands for anything."""
+    if cls in _WHOLE:
+        return _WHOLE[cls]
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         found |= dict.fromkeys(_declared(base), Any) | learn(base, {})
+    if Any not in found.values():
+        _WHOLE[cls] = found
     return found

@@ -86,9 +86,9 @@ class Real:
     levels: int | None = None
 
     def __post_init__(self) -> None:
+        for name, hint in (("low", float), ("high", float), ("unit", str), ("levels", Levels)):
+            object.__setattr__(self, name, fit(f"Real.{name}", getattr(self, name), hint))
         check_range("Real range", self.low, self.high)
-        fit("Real.unit", self.unit, str)
-        fit("Real.levels", self.levels, Levels)
         if self.levels and self.low < 0.0 < self.high:  # there must be a way not to act
             nearest = self.low + self.step * round(-self.low / self.step)
             allowed = f"levels of {self.low:g} to {self.high:g}, one of them 0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import types
+import typing
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -20,6 +21,9 @@ SMALLEST = 1.0 / LARGEST
 MOST = 10**9
 LONGEST_TEXT = 1000
 LAST = 2**63 - 1  # of what is counted
+
+
+_ALIAS: Any = getattr(typing, "TypeAliasType", ())  # Python 3.12
 
 
 class Unfit(Exception):
@@ -105,6 +109,8 @@ def fit_to(value: Any, hint: Any) -> Any:
     """As `fit`, for those that do not know the name: raises `Unfit`."""
     if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
         value = value.item()
+    if isinstance(hint, type):
+        return _plain(value, hint)
     hint = _bare(hint)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -114,23 +120,23 @@ def fit_to(value: Any, hint: Any) -> Any:
         return _one_of(value, arguments)
     if origin is Literal:
         return _only_if(isinstance(value, str | int) and value in arguments, value)
-    if origin is tuple:
-        return _entries(value, arguments)
-    if hint is type(None):
-        return _only_if(value is None, value)
-    if hint is bool:
-        return _only_if(isinstance(value, bool), value)
-    if hint is str:
-        return _only_if(isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_TEXT, value)
+    return _entries(value, arguments) if origin is tuple else value
+
+
+def _plain(value: Any, hint: type) -> Any:
     if hint in (int, float):
         return _number(value, hint)
+    if hint is bool or hint is type(None):
+        return _only_if(isinstance(value, hint), value)
+    if hint is str:
+        return _only_if(isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_TEXT, value)
     return value
 
 
 def _bare(hint: Any) -> Any:
     """What a type alias of Python 3.12 stands for, and what is `Final`."""
-    while hasattr(hint, "__value__") or get_origin(hint) is Final:
-        hint = hint.__value__ if hasattr(hint, "__value__") else get_args(hint)[0]
+    while isinstance(hint, _ALIAS) or get_origin(hint) is Final:
+        hint = hint.__value__ if isinstance(hint, _ALIAS) else get_args(hint)[0]
     return hint
 
 

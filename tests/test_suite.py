@@ -108,12 +108,12 @@ def test_references_are_resolved_anywhere():
         ("replicates = 3", 'name = "../x"', 3, "study.name: name is '../x'; allowed: a name of a folder"),
         ("hidden = [8]", "minibatches = 5000", 7, "minibatches is 5000; allowed: up to 1024 samples"),
         ('label = "small"', 'presett = "halibut"', 14, "unknown key of [dilemma] 'presett'; did you mean"),
-        ('label = "small"', "label = 3", 14, "label is 3; allowed: printable texts that differ"),
+        ('label = "small"', "label = 3", 14, "label is 3; allowed: 1 to 1000 printable letters"),
         ('label = "small"', 'label = "a\\nb"', 14, "printable"),
         ("{ num_agents = 2 }", "[2]", 16, "dilemma.parameters: parameters is [2]; allowed: a table"),
         ("times = 0.2", 'times = "a"', 30, "institution.times: times is 'a'; allowed: a number"),
         ("times = 0.2", "time = 0.2", 30, "institution.time: unknown key of references 'time'; did you"),
-        ('"corrective.extraction.rate"', "3", 27, "reference is 3; allowed: text"),
+        ('"corrective.extraction.rate"', "3", 27, "reference is 3; allowed: printable text"),
     ],
 )  # fmt: skip
 def test_errors_name_line_and_key(old, new, line, says):

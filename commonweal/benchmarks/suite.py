@@ -37,7 +37,7 @@ from commonweal.errors import (
 )
 from commonweal.references import References
 from commonweal.society import Society
-from commonweal.typed import fit, fit_fields
+from commonweal.typed import LONGEST_TEXT, fit, fit_fields
 
 VERSION = metadata.version("commonweal")
 LONGEST = 100  # letters of a folder's name before the hash; file systems allow 255 bytes
@@ -286,7 +286,7 @@ class _Reader:
                     f"label is {label!r}, given twice; allowed: labels that differ", name, index, "label"
                 )
             try:
-                require_name("label", label)
+                require_name("label", label, LONGEST_TEXT)
             except InvalidParameter as error:
                 raise self.error(str(error), name, index, "label") from None
             found[label] = self._build(name, index, {k: v for k, v in table.items() if k != "label"}, build)
