@@ -174,7 +174,7 @@ class Society:
         self.memory.stage = self.agenda.first(self.memory.plays)
         self.observation = self._observe()
         self.mask = self._mask()
-        return self.observation
+        return {name: array.copy() for name, array in self.observation.items()}
 
     def _world_seeds(self, seed: int | NDArray[np.uint64]) -> NDArray[np.uint64]:
         if isinstance(seed, np.ndarray):
@@ -372,12 +372,12 @@ class Society:
                 memory.stage = np.where(done, -1, memory.stage)
         self.observation = final if final is not None and not self.autoreset else self._observe()
         self.mask = self._mask()
-        # A copy: the next step enforces the original.
-        shown = None if self.mask is None else {name: mask.copy() for name, mask in self.mask.items()}
+        # Copies: policies are shown the originals, and the next step enforces the mask.
+        seen, last, mask = map(_copied, (self.observation, final, self.mask))
+        assert seen is not None
         return Transition(
-            self.observation, reward, terminated, truncated, discount, final, shown,
-            turn.conduct, money, ledger, welfare,
-        )  # fmt: skip
+            seen, reward, terminated, truncated, discount, last, mask, turn.conduct, money, ledger, welfare
+        )
 
     def _observe(self) -> dict[str, NDArray[np.float32]]:
         values = {"dilemma": self.dilemma.observe(self.state)}
@@ -498,3 +498,7 @@ class Society:
         for inst in self.institutions:
             inside = f"{inst!r}<{inside}>"
         return f"Society<{inside}>(num_worlds={self.num_worlds})"
+
+
+def _copied(arrays: Mapping[str, NDArray[Any]] | None) -> dict[str, NDArray[Any]] | None:
+    return None if arrays is None else {name: array.copy() for name, array in arrays.items()}

@@ -79,7 +79,7 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
         self.reset_infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if self._renderer:
             self._renderer.reset()
-        return self._slots(self.society.observation[self.group])
+        return self._slots(self.society.observation[self.group].copy())
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take in the learner's actions, `(B * n,)` or `(B * n, C)`.
