@@ -72,8 +72,10 @@ class Real:
     levels: int | None = None
 
     def __post_init__(self) -> None:
-        finite = math.isfinite(self.low) and math.isfinite(self.high)
-        require(finite and self.low < self.high, "Real range", (self.low, self.high), "low < high")
+        with np.errstate(over="ignore"):
+            low, high = np.float32(self.low), np.float32(self.high)  # as doors declare it
+        apart = bool(np.isfinite(low) and np.isfinite(high) and low < high)
+        require(apart, "Real range", (self.low, self.high), "low < high, also in single precision")
         few = self.levels is None or 2 <= self.levels <= MOST_LEVELS
         require(few, "Real.levels", self.levels, f"None or 2 to {MOST_LEVELS}")
 
