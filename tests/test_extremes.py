@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from commonweal import Society, make, registry
+from commonweal.compatibility import matrix
 from commonweal.errors import CommonwealError, InvalidParameter
 from tests.strategies import extreme_actions, random_actions
 
@@ -16,12 +17,14 @@ HUGE = [np.nextafter(10.0, 0.0), 10.0, 50.0, 100.0, np.nextafter(100.0, 200.0), 
 AMOUNTS = [-1e12, -50.0, -1e-12, *TINY, 0.5, np.nextafter(0.5, 1.0), *BESIDE_ONE, *HUGE]
 
 
-def singles(name):
-    """Every parameter but the numbers of agents at each of the values, alone."""
-    given = make(name).to_dict()
-    for field in fields(registry.dilemma_class(name)):
+def singles(part):
+    """Every parameter of a dilemma or an institution at each of the values, alone; those of a monitor too."""
+    given = part.to_dict()
+    for field in fields(part):
         value = given[field.name]
-        if isinstance(value, float) or "Parameter" in str(field.type):
+        if isinstance(value, dict):
+            yield from ({field.name: {**value, key: amount}} for key in value for amount in AMOUNTS)
+        elif isinstance(value, float) or "Parameter" in str(field.type):
             yield from ({field.name: amount} for amount in AMOUNTS)
         elif isinstance(value, list | tuple) and value and isinstance(value[0], float):
             yield from ({field.name: [amount] * len(value)} for amount in AMOUNTS)
@@ -29,16 +32,26 @@ def singles(name):
             yield from ({field.name: number} for number in (1, 2, 9))
 
 
-def played(name, parameters, steps=6):
-    """Whether a society of these parameters can be founded; then all that it shows and pays is finite."""
+def founded(name, parameters, stack=(), place=0, **options):
+    """A society of these parameters of its dilemma, or of the institution in that place; None if refused."""
     try:
-        society = Society(make(name, **parameters), num_worlds=2, seed=1)
+        if not stack:
+            return Society(make(name, **parameters), num_worlds=2, seed=1, **options)
+        changed = type(stack[place]).from_dict({**stack[place].to_dict(), **parameters})
+        return Society(make(name), [*stack[:place], changed, *stack[place + 1 :]], num_worlds=2, **options)
     except CommonwealError:
+        return None
+
+
+def played(name, parameters, stack=(), place=0, steps=6, **options):
+    """Whether such a society can be founded; then all that it shows and pays is finite."""
+    society = founded(name, parameters, stack, place, **options)
+    if society is None:
         return False
     rng = np.random.default_rng(0)
     for number in range(steps):
         step = society.step((random_actions, extreme_actions)[number % 2](society, rng))
-        shown = [step.money, step.welfare, *step.reward.values(), *step.conduct.values()]
+        shown = [step.money, step.welfare, step.ledger.net, *step.reward.values(), *step.conduct.values()]
         assert all(np.isfinite(array).all() for array in shown), parameters
         for group, array in step.observation.items():
             low, high = society.groups[group].observation_low, society.groups[group].observation_high
@@ -52,13 +65,26 @@ def test_extreme_parameters_are_refused_or_everything_is_finite(name):
     rng = np.random.default_rng(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a number that overflows on its way is no good sign either
-        allowed = [parameters for parameters in singles(name) if played(name, parameters)]
+        allowed = [parameters for parameters in singles(make(name)) if played(name, parameters)]
         assert len(allowed) > 10
         for _ in range(30):
             mixed = {}
             for place in rng.choice(len(allowed), rng.integers(2, 12)):
                 mixed |= allowed[place]
             played(name, mixed)
+
+
+@pytest.mark.parametrize("name", sorted(set(registry.INSTITUTIONS) - {"laissez-faire"}))
+def test_extreme_institutions_are_refused_or_everything_is_finite(name):
+    home, stack = next((home, row[name][0]) for home, row in matrix().items() if row[name][0] is not None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        allowed = [
+            played(home, parameters, stack, place, credit=(np.inf, 5.0)[number % 2])
+            for place, part in enumerate(stack)
+            for number, parameters in enumerate(singles(part))
+        ]
+    assert sum(allowed) > 10
 
 
 def test_a_forest_too_young_to_be_worth_anything_may_burn():
