@@ -97,3 +97,29 @@ def test_every_door_shows_what_its_space_holds(name):
             rows[...] = 7.0
             assert not (vec.society.observation[group] == 7.0).all()
             rows = vec.step(np.stack([vec.action_space.sample() for _ in range(vec.num_envs)]))[0]
+
+
+def test_other_policies_may_write_into_what_they_are_shown():
+    """Neither does anybody else see it, nor is a mask enforced that a policy has changed."""
+    tax = institution("taxation", base="extraction", name="tax")
+    stack = [tax, institution("vote", on="tax.rate", every=1)]
+
+    def careless(seen, mask):
+        seen[...], mask[...] = 7.0, False
+        return np.broadcast_to(np.array([0.1, 0.5]), (1, 2, 2))
+
+    env = commonweal.gym_env("fish_war-v0", stack, policies={"citizens": careless}, continuous=True)
+    env.reset(seed=0)
+    seen, allowed = (given["citizens"].copy() for given in (env.society.observation, env.society.mask))
+    assert allowed.any()
+    env.others.act()
+    assert np.array_equal(env.society.observation["citizens"], seen)
+    assert np.array_equal(env.society.mask["citizens"], allowed)
+
+
+def test_a_reward_beyond_float32_is_the_largest_there_is():
+    vec = commonweal.vec_env("labour-v0", risk_aversion=10.0, num_worlds=1)
+    vec.seed(0)
+    vec.reset()
+    reward = vec.step(np.zeros(vec.num_envs, int))[1]
+    assert (reward == -np.finfo(np.float32).max).all()

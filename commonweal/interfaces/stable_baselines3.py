@@ -24,6 +24,7 @@ from commonweal.interfaces.spaces import Face
 from commonweal.society import Society, Transition
 
 Indices = None | int | Iterable[int]
+FLOAT32 = float(np.finfo(np.float32).max)
 FACE_OPTIONS = ("num_worlds", "group", "policies", "continuous", "discrete", "render_mode")
 
 
@@ -107,7 +108,8 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
                 infos[slot]["TimeLimit.truncated"] = bool(transition.truncated[slot // size])
         if self._renderer:
             self._renderer.reset() if transition.done[0] else self._renderer.record(transition)
-        reward = transition.reward[self.group].astype(np.float32).ravel()
+        # The utility of hardly anything at a high aversion is beyond float32; minus infinity teaches nothing.
+        reward = np.clip(transition.reward[self.group], -FLOAT32, FLOAT32).astype(np.float32).ravel()
         return self._slots(transition.observation[self.group]), reward, done, infos
 
     def _slots(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
