@@ -189,7 +189,7 @@ class Society:
         except BaseException:
             self._revert(before)
             raise
-        return self.observation
+        return _copied(self.observation)
 
     def _start(self, seeds: NDArray[np.uint64] | None) -> None:
         if seeds is not None:
@@ -460,10 +460,10 @@ class Society:
             else:
                 memory.stage = np.where(done, -1, memory.stage)
         self._look(final if not self.autoreset else None)
-        # A copy: the next step enforces the original.
-        shown = None if self.mask is None else {name: mask.copy() for name, mask in self.mask.items()}
+        # Copies: policies are shown the originals, and the next step enforces the mask.
+        seen, last, mask = _copied(self.observation), final and _copied(final), self.mask and _copied(self.mask)
         return Transition(
-            self.observation, reward, terminated, truncated, discount, played, final, shown,
+            seen, reward, terminated, truncated, discount, played, last, mask,
             turn.conduct, outcome.money, ledger, welfare,
         )  # fmt: skip
 
@@ -645,3 +645,7 @@ class Society:
         for inst in self.institutions:
             inside = f"{inst!r}<{inside}>"
         return f"Society<{inside}>(num_worlds={self.num_worlds})"
+
+
+def _copied(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: array.copy() for name, array in arrays.items()}

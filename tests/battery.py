@@ -7,7 +7,7 @@ import numpy as np
 
 from commonweal import Society
 from commonweal.compatibility import matrix
-from tests.strategies import random_actions
+from tests.strategies import extreme_actions, random_actions
 
 
 @cache
@@ -54,13 +54,14 @@ def check_equal_seeds_equal_worlds(dilemma, stack, steps=15):
 def check_observations_stay_in_range_and_finite(dilemma, stack, steps=40):
     society = Society(dilemma, stack, num_worlds=4, seed=3)
     rng = np.random.default_rng(1)
-    for _ in range(steps):
-        step = society.step(random_actions(society, rng))
+    for number in range(steps):
+        drawn = (random_actions, extreme_actions)[number % 2](society, rng)
+        step = society.step(drawn)
         for name, group in society.groups.items():
-            observation = step.observation[name]
-            assert np.isfinite(observation).all()
-            assert (observation >= group.observation_low - 1e-4).all(), name
-            assert (observation <= group.observation_high + 1e-4).all(), name
+            for observation in (step.observation[name], (step.final_observation or step.observation)[name]):
+                assert np.isfinite(observation).all()
+                assert (observation >= group.observation_low).all(), name
+                assert (observation <= group.observation_high).all(), name
             assert np.isfinite(step.reward[name]).all()
 
 
@@ -121,26 +122,37 @@ def check_json_and_restore(dilemma, stack, folder):
 
 def check_nothing_returned_is_kept(dilemma, stack, steps=12):
     """Who writes into what was given or returned, or into a state that was read, changes nothing."""
-    society = Society(dilemma, stack, num_worlds=2, seed=3, credit=50.0)
+    society, twin = (Society(dilemma, stack, num_worlds=2, seed=3, credit=50.0) for _ in range(2))
     rng = np.random.default_rng(4)
+    for array in society.reset().values():
+        array[...] = 7
+    twin.reset()
     for number in range(steps):  # null acts first: no world ends and is made anew
         actions = random_actions(society, rng) if number else society.columns.null_actions(2)
         step = society.step(actions)
+        same = arrays_of(twin.step(actions))
         read = society.get_state()
-        before = {name: array.copy() for name, array in read.items()}
-        final, ledger = step.final_observation or {}, step.ledger
-        for array in [
-            *actions.values(), *step.observation.values(), *step.reward.values(), *final.values(),
-            *step.conduct.values(), *(e.amount for e in ledger.entries), *read.values(),
-            step.money, step.welfare, step.discount, step.terminated, step.truncated,
-            *(step.mask or {}).values(),
-            ledger.net, ledger.treasury, ledger.burnt, ledger.shortfall, ledger.funds,
-        ]:  # fmt: skip
+        for place, (array, other) in enumerate(zip(arrays_of(step), same, strict=True)):
+            assert np.array_equal(array, other, equal_nan=True), place
+        for array in [*actions.values(), *arrays_of(step), *read.values()]:
             if array.flags.writeable:
                 array[...] = 7
-        now = society.get_state()
-        for name, array in before.items():
-            assert np.array_equal(array, now[name], equal_nan=True), name
+        for name, array in society.get_state().items():
+            assert np.array_equal(array, twin.get_state()[name], equal_nan=True), name
+        for name, seen in twin.observation.items():
+            assert np.array_equal(society.observation[name], seen), name
+            assert twin.mask is None or np.array_equal(society.mask[name], twin.mask[name]), name
+
+
+def arrays_of(step):
+    """All that a step has returned."""
+    final, ledger = step.final_observation or {}, step.ledger
+    return [
+        *step.observation.values(), *step.reward.values(), *final.values(), *step.conduct.values(),
+        *(entry.amount for entry in ledger.entries), *(step.mask or {}).values(),
+        step.money, step.welfare, step.discount, step.terminated, step.truncated,
+        ledger.net, ledger.treasury, ledger.burnt, ledger.shortfall, ledger.funds,
+    ]  # fmt: skip
 
 
 def playthrough(dilemma, stack, steps=4):

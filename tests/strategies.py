@@ -55,3 +55,13 @@ def random_actions(society, rng):
         drawn = group.low + (group.high - group.low) * rng.random(shape)
         actions[name] = np.where(group.discrete, np.rint(drawn), drawn)
     return actions
+
+
+def extreme_actions(society, rng):
+    """Each entry at one end of its range, ignoring masks."""
+    return {
+        name: np.where(
+            rng.random((society.num_worlds, group.size, len(group.actions))) < 0.5, group.low, group.high
+        )
+        for name, group in society.groups.items()
+    }

@@ -173,7 +173,7 @@ class Forest(Dilemma):
         share = np.minimum(total, 1.0)
         standing = state.stocked * self.volume(state.age)
         older = np.minimum(state.age + self.interval, self.oldest)
-        alive = self._unburnt(standing, rng) if nonzero(self.ignition) else 1.0
+        alive = self._unburnt(state, rng) if nonzero(self.ignition) else 1.0
         each = work / np.maximum(self._mine(total), 1.0)
         planting = each * self._mine(bare)
         timber = each * self._mine(alive * state.stocked * self.volume(older))
@@ -194,11 +194,13 @@ class Forest(Dilemma):
         """What holds of the own stand, `(B, M)` -> `(B, N)`, or `(B, 1)` where there is one stand."""
         return of_stands if self.num_stands == 1 else np.repeat(of_stands, self.loggers_per_stand, axis=1)
 
-    def _unburnt(self, standing: Array, rng: Streams) -> Array:
+    def _unburnt(self, state: ForestState, rng: Streams) -> Array:
         """1 where a stand survives the year's fires, else 0, `(B, M)`."""
-        fuel = standing / self.volume(np.array([[self.oldest]]))
+        # Its volume relative to that of the oldest: no ratio of what may both be next to nothing.
+        youth = 1.0 / np.maximum(state.age, 1e-3) - 1.0 / self.oldest
+        fuel = state.stocked * np.exp(-self.slowness * youth)
         starts = -np.expm1(-self.ignition * self.interval)
-        burnt = (rng.uniform(self.num_stands) < starts) & (standing > 0.0)
+        burnt = (rng.uniform(self.num_stands) < starts) & (fuel > 0.0)
         leaps = rng.uniform(2, self.num_stands) < (self.spread * fuel)[:, None, :]
         # Along a row of stands, one pass in each direction reaches all that can catch fire.
         for m in range(1, self.num_stands):

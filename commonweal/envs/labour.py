@@ -39,7 +39,7 @@ from commonweal.curves import geometric_sum, isoelastic
 from commonweal.envs.base import Dilemma, Outcome, Play
 from commonweal.envs.mirrlees import Economy, best_top_rate, finite_rates, saez_top_rate
 from commonweal.envs.repeated import Always
-from commonweal.errors import NotExact
+from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick
@@ -47,6 +47,7 @@ from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 SUBSISTENCE = 1e-6  # money of a period
+LARGEST_TOIL = 1e100  # utils: beyond, sums and squares of utilities are no numbers
 
 
 @dataclass
@@ -110,6 +111,9 @@ class Labour(Dilemma):
         for name in ("skill", "labour_weight", "max_labour"):
             check(f"Labour.{name}", getattr(self, name), 0.0, math.inf, open_low=True)
         check("Labour.risk_aversion", self.risk_aversion, 0.0, 10.0)
+        with np.errstate(over="ignore"):
+            toil = float(np.max(self.labour_cost(np.array([[self.max_labour]]))))
+        require(toil < LARGEST_TOIL, "Labour's cost of max_labour", toil, f"below {LARGEST_TOIL:g}")
         check("Labour.periods", self.periods, 1, math.inf)
         check("Labour.discount", self.discount, 0.0, 1.0)
 

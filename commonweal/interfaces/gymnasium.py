@@ -113,7 +113,7 @@ class LearnerEnv(gymnasium.Env[Any, Any]):
         return self._observation(), reward, *ends, self._info()
 
     def _observation(self) -> NDArray[np.float32]:
-        observation: NDArray[np.float32] = self.society.observation[self.group][0, self.learner]
+        observation: NDArray[np.float32] = self.society.observation[self.group][0, self.learner].copy()
         return observation
 
     def _info(self) -> dict[str, Any]:

@@ -66,9 +66,11 @@ class OtherAgents:
         Raises:
             InvalidAction: a policy answers with something else than `(B, n, C)`.
         """
-        observation, mask = self.society.observation, self.society.mask
         if not self.needed or self.policies is None:
             return {}
+        # Copies: what a policy writes into them, nobody else sees and no step enforces.
+        observation = {name: seen.copy() for name, seen in self.society.observation.items()}
+        mask = {name: allowed.copy() for name, allowed in (self.society.mask or {}).items()} or None
         if isinstance(self.policies, Mapping):
             given = {
                 name: self.policies[name](observation[name], mask[name] if mask else None)

@@ -157,7 +157,7 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type
     def _observations(self) -> Observations:
         observations: Observations = {}
         for name, members in self.members.items():
-            observations.update(zip(members, self.society.observation[name][0], strict=True))
+            observations.update(zip(members, self.society.observation[name][0].copy(), strict=True))
         return observations
 
     def _infos(self) -> Infos:

@@ -25,6 +25,7 @@ from commonweal.random import whole_seed
 from commonweal.society import Society, Transition
 
 Indices = None | int | Iterable[int]
+FLOAT32 = float(np.finfo(np.float32).max)
 FACE_OPTIONS = ("num_worlds", "group", "policies", "continuous", "discrete", "render_mode")
 
 
@@ -85,7 +86,7 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
         self.reset_infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if self._renderer:
             self._renderer.reset()
-        return self._slots(self.society.observation[self.group])
+        return self._slots(self.society.observation[self.group].copy())
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take in the learner's actions, `(B * n,)` or `(B * n, C)`.
@@ -117,13 +118,15 @@ class SocietyVecEnv(VecEnv):  # type: ignore[misc]
                 infos[slot]["TimeLimit.truncated"] = bool(transition.truncated[slot // size])
         if self._renderer:
             self._renderer.reset() if transition.done[0] else self._renderer.record(transition)
-        reward = self._finite("rewards", transition.reward[self.group].astype(np.float32).ravel())
+        # The utility of hardly anything at a high aversion is beyond float32; minus infinity teaches nothing.
+        reward = self._finite("rewards", transition.reward[self.group]).clip(-FLOAT32, FLOAT32)
+        reward = reward.astype(np.float32).ravel()
         return self._slots(transition.observation[self.group]), reward, done, infos
 
     def _slots(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._finite("observations", array.reshape(self.num_envs, -1))
 
-    def _finite(self, what: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _finite(self, what: str, array: NDArray[Any]) -> NDArray[Any]:
         # stable-baselines3 would take them for numbers, and its policies act on.
         if not np.isfinite(array).all():
             raise Diverged(f"{what} of {self.group} are {told(array)}; allowed: finite numbers")
