@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from commonweal.extras import extra
+
 Info = dict[str, Any]
 Listener = Callable[[Info], object]
 
@@ -17,7 +19,8 @@ class TensorBoard:
     """Writes mean and spread over the replicates of each number."""
 
     def __init__(self, log_dir: str | Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        with extra():
+            from torch.utils.tensorboard import SummaryWriter
 
         self.writer = SummaryWriter(str(log_dir))
 

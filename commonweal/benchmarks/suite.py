@@ -27,7 +27,7 @@ from typing import Any
 
 from commonweal import registry
 from commonweal.envs.base import Dilemma
-from commonweal.errors import CommonwealError, InvalidSuite, UnknownName, require
+from commonweal.errors import CommonwealError, InvalidSuite, MissingExtra, UnknownName, require
 from commonweal.references import References
 from commonweal.society import Society
 from commonweal.typed import fit, fit_fields
@@ -284,6 +284,8 @@ class _Reader:
                 if key not in known and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
                     raise UnknownName(f"key of [{name}]", key, known)
             return build(**table)
+        except MissingExtra:  # nothing that the file could change
+            raise
         except (CommonwealError, TypeError, ValueError) as error:
             # The key that the message names first is the one at fault; the others are allowed ones.
             places = {key: re.search(rf"\b{re.escape(key)}\b", str(error)) for key in _keys(table)}
