@@ -5,7 +5,9 @@ Names are imported when they are first used, so that `import commonweal` stays f
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commonweal.envs import register
@@ -62,4 +64,10 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-register()
+def _is_command_line() -> bool:
+    as_module = sys.argv[0] == "-m" and "commonweal" in sys.orig_argv
+    return as_module or Path(sys.argv[0]).stem == "commonweal"
+
+
+if not _is_command_line():  # which registers where it can hear Ctrl-C, as Gymnasium takes long to import
+    register()

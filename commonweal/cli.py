@@ -127,14 +127,14 @@ def bench(
     """
     from commonweal.benchmarks.speed import stepping, stepping_table
 
+    if learning:
+        from commonweal.benchmarks import speed_learning
     require(repetitions >= 1, "repetitions", repetitions, "1 or more")
     require(threads >= 1, "threads", threads, "1 or more")
     console = Console()
     title = "agent-steps per second on one core: 1024 worlds, 8 agents unless said"
     console.print(stepping_table(stepping(repetitions=repetitions), title))
     if learning:
-        from commonweal.benchmarks import speed_learning
-
         measured = speed_learning.learning(threads, repetitions)
         console.print(stepping_table(measured, "training: agent-steps per second, one policy shared by all"))
         lines, until = speed_learning.until_equal_efficiency(repetitions, threads)
@@ -160,7 +160,4 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:  # of the system: a full disk under the output, say
         print(f"commonweal: {error}", file=sys.stderr)
         code = 2
-    except KeyboardInterrupt:
-        print("commonweal: interrupted; start again to go on", file=sys.stderr)
-        code = 130
     sys.exit(code)

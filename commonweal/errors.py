@@ -52,6 +52,10 @@ class ForeignWorldError(CommonwealError, RuntimeError):
     """A foreign environment, its reader or its worker failed, or did not keep what it must."""
 
 
+class MissingExtra(CommonwealError, ModuleNotFoundError):
+    """A package is missing that an extra of the installation brings; the message names the extra."""
+
+
 class UnknownName(CommonwealError, KeyError):
     """No such dilemma, institution, learner, preset or parameter; names the nearest."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from commonweal.extras import extra
 from commonweal.state import check_arrays
 
 Info = dict[str, Any]
@@ -65,7 +66,8 @@ class TensorBoard:
     """Writes mean and spread over the replicates of each number."""
 
     def __init__(self, log_dir: str | Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        with extra():
+            from torch.utils.tensorboard import SummaryWriter
 
         self.writer = SummaryWriter(str(log_dir))
 

@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import Self, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from commonweal.agents.checkpoint import device_of, read, write
-from commonweal.agents.kernel import one_blas_thread
+from commonweal.extras import extra
+
+with extra():
+    import torch
+
+    from commonweal.agents.checkpoint import device_of, read, write
+    from commonweal.agents.kernel import one_blas_thread
+
 from commonweal.agents.monitoring import EpisodeWelfare, Info, Listener, listeners_of
 from commonweal.agents.population import ACTING, Activation, PopulationPolicies, Sharing
 from commonweal.agents.team import Team

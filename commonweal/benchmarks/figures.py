@@ -12,15 +12,18 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from commonweal.benchmarks.statistics import interquartile_mean
 from commonweal.benchmarks.summary import CONVERGED, Summary
+from commonweal.extras import extra
 from commonweal.references import References
+
+with extra():
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 WIDTH = 4.2  # inches: 403 px, the width of a phone

@@ -7,6 +7,7 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from commonweal.benchmarks.schelling import Schelling, schelling
 from commonweal.benchmarks.yardsticks import record
 from commonweal.envs.base import Dilemma
 from commonweal.errors import NotExact
+from commonweal.extras import extra
 from commonweal.parameters import Parameters
 from commonweal.society import Society
 from commonweal.spaces import Choice, Real
@@ -63,6 +65,8 @@ def sparkline(values: Sequence[float] | NDArray[np.float64], top: float, width: 
 
 def show(dilemma: Dilemma, console: Console, out: Path | None = None) -> None:
     """Print everything; the picture goes to `out` where a folder is given."""
+    if out is not None:
+        import_module("commonweal.benchmarks.figures")  # what cannot be drawn is said first
     console.print(Text(f"{dilemma.id}: {first_line(type(dilemma))}", style="bold"))
     console.print(_parameters(dilemma), _columns(dilemma))
     try:
@@ -180,8 +184,9 @@ def picture(title: str, series: dict[str, dict[str, list[float]]], diagram: Sche
     """A PNG of every series under both references, one panel each, and of Schelling's diagram."""
     import io
 
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    with extra():
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
 
     from commonweal.benchmarks.figures import GREEN, RED, STYLE
 

@@ -20,6 +20,7 @@ from commonweal import registry
 from commonweal.agents.ppo import PPO, PPOConfig
 from commonweal.benchmarks.speed import Measurement, measure
 from commonweal.evaluation import evaluate
+from commonweal.extras import extra
 from commonweal.interfaces.pettingzoo import parallel_env
 from commonweal.interfaces.stable_baselines3 import vec_env
 from commonweal.references import References
@@ -72,7 +73,8 @@ def baseline(env: Any, updates: int = 1) -> Callable[[], float]:
 
 def supersuit_env(dilemma: str) -> Any:
     """The usual pipeline: PettingZoo through SuperSuit into stable-baselines3."""
-    import supersuit
+    with extra():
+        import supersuit
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

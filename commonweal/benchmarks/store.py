@@ -25,12 +25,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from commonweal.benchmarks.suite import Cell
 from commonweal.errors import StorageError
+from commonweal.extras import extra
 from commonweal.storage import sweep, write_atomically, write_text
+
+with extra():
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Row = dict[str, Any]
 TABLES = ("results", "curves", "series", "flows")

@@ -31,6 +31,7 @@ from commonweal.errors import (
     CommonwealError,
     InvalidParameter,
     InvalidSuite,
+    MissingExtra,
     UnknownName,
     require,
     require_name,
@@ -299,6 +300,8 @@ class _Reader:
                 if key not in known and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
                     raise UnknownName(f"key of [{name}]", key, known)
             return build(**table)
+        except MissingExtra:  # nothing that the file could change
+            raise
         except (CommonwealError, TypeError, ValueError) as error:
             # The key that the message names first is the one at fault; the others are allowed ones.
             places = {key: re.search(rf"\b{re.escape(key)}\b", str(error)) for key in _keys(table)}

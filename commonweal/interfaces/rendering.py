@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.errors import require
+from commonweal.extras import extra
 from commonweal.society import Society, Transition
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ class Renderer:
 
     def frame(self) -> NDArray[np.uint8]:
         """The picture, `(H, W, 3)`."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        with extra():
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
 
         if self._figure is None:
             self._figure = Figure(SIZE, dpi=RESOLUTION, layout="constrained")
@@ -87,7 +89,8 @@ class Renderer:
 
         A window that its user has closed stays closed, and the run goes on.
         """
-        import matplotlib.pyplot as plt
+        with extra():
+            import matplotlib.pyplot as plt
 
         if self._figure is None:
             self._figure = plt.figure(figsize=SIZE, dpi=RESOLUTION, layout="constrained")

@@ -13,16 +13,19 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
 from commonweal.envs.base import Dilemma
 from commonweal.errors import Diverged, InvalidAction, UnknownName, require, told
+from commonweal.extras import extra
 from commonweal.interfaces.assembly import Layer, assemble, fresh_seed
 from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import Renderer, check_render_mode
 from commonweal.interfaces.spaces import Face
 from commonweal.random import whole_seed
 from commonweal.society import Society, Transition
+
+with extra():
+    from stable_baselines3.common.vec_env import VecEnv
 
 Indices = None | int | Iterable[int]
 FLOAT32 = float(np.finfo(np.float32).max)
