@@ -38,7 +38,7 @@ def chance(game, trials):
         return Nodes(trials, len(game.noise))
     rivals = {"lemons-v0": "buyers_per_seller", "signalling-v0": "firms_per_worker"}.get(game.id)
     fine = game.id == "lemons-v0" and game.price_levels is None  # qualities end anywhere
-    return Even(trials, getattr(game, rivals) if rivals else 1, POINTS * 60 if fine else POINTS)
+    return Even(trials, getattr(game, rivals) if rivals else 1, POINTS * 10 if fine else POINTS)
 
 
 def weights(game):
@@ -251,7 +251,7 @@ def test_planner_and_equilibria_are_those_of_brute_force(name, seed):
 @pytest.mark.parametrize("seed", [*range(3), *SLOW])
 @pytest.mark.parametrize("name", MAKERS)
 def test_no_play_and_no_deviation_does_better_where_acts_are_continuous(name, seed):
-    holds(name, continuous(name, np.random.default_rng(seed)), 1e-3 if name == "lemons-v0" else ROUNDING)
+    holds(name, continuous(name, np.random.default_rng(seed)), 3e-3 if name == "lemons-v0" else ROUNDING)
 
 
 def holds(name, drawn, rounding):
