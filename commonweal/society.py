@@ -461,7 +461,8 @@ class Society:
                 memory.stage = np.where(done, -1, memory.stage)
         self._look(final if not self.autoreset else None)
         # Copies: policies are shown the originals, and the next step enforces the mask.
-        seen, last, mask = _copied(self.observation), final and _copied(final), self.mask and _copied(self.mask)
+        seen, last = _copied(self.observation), final and _copied(final)
+        mask = self.mask and _copied(self.mask)
         return Transition(
             seen, reward, terminated, truncated, discount, played, last, mask,
             turn.conduct, outcome.money, ledger, welfare,

@@ -32,7 +32,8 @@ for r, colour in ((0.5, GREEN), (1.0, BLUE), (3.0, ORANGE)):
     curves[r] = surplus, colour
 
 # %%
-# Right: what the equilibrium of the references earns, as a share of the first best.
+# Right: what the equilibrium with contracts earns, as a share of the first best. Where principals share a
+# worker, that nobody makes an acceptable offer is one, too, and as the worst it is their zero line.
 
 aversion = np.linspace(0, 4, 17)
 shares = {}
@@ -42,9 +43,13 @@ for principals, colour in ((1, BLUE), (2, ORANGE), (4, GREEN)):
         for r in aversion
     ]
     found = [game.references() for game in found]
-    shares[principals] = np.array([f.selfish.welfare / f.planner.welfare for f in found]), colour
+    hired = [f.others.get("contracts", f.selfish) for f in found]
+    shares[principals] = (
+        np.array([h.welfare / f.planner.welfare for h, f in zip(hired, found, strict=True)]),
+        colour,
+    )
     slope = 1 / (1 + principals * aversion)
-    assert np.allclose([f.selfish.detail["slope"] for f in found], slope)
+    assert np.allclose([h.detail["slope"] for h in hired], slope)
     assert np.allclose(shares[principals][0], 2 * slope - (1 + aversion) * slope**2)
 assert np.allclose(shares[1][0], 1 / (1 + aversion))
 

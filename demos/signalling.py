@@ -25,20 +25,20 @@ game = make("signalling-v0", **free)
 signals = np.linspace(0.05, 2.4, 20)
 gain = {ability: np.array([game.played(ability, e) for e in signals]) for ability in (1.0, 2.0)}
 found = game.references()
-least = found.selfish.detail["signal"]
+least = found.others["least-cost separation"].detail["signal"]
 for ability in gain:
     assert np.allclose(gain[ability], 1 - signals / ability)
 assert np.isclose(least, 1.0)
 
 # %%
-# Welfare per hiring of three equilibria as the productive become more frequent.
+# Welfare per hiring of three equilibria as the productive become more frequent. The worst is the zero line.
 
 share = np.linspace(0.02, 0.98, 25)
 names = {"separating, least cost": BLUE, "separating, most costly": ORANGE, "pooling (first best)": GREEN}
 worth = {name: [] for name in names}
 for lam in share:
     one = make("signalling-v0", share_high=lam, **free).references()
-    three = one.selfish, one.others["costly separation"], one.others["pooling"]
+    three = one.others["least-cost separation"], one.selfish, one.others["pooling"]
     for name, yardstick in zip(names, three, strict=True):
         worth[name].append(yardstick.welfare / 40)
         assert yardstick.epsilon < 1e-9

@@ -99,7 +99,7 @@ def returns(game: Dilemma, rule, rng: Streams, change: Callable | None = None) -
 def options(game: Dilemma, *names: str) -> list[np.ndarray]:
     """All levels of the columns named, in physical values; a few where they are continuous."""
     spaces = {action.name: action.space for action in game.actions()}
-    few = {1: 41, 2: 13}.get(len(names), 7)
+    few = {1: 13, 2: 7, 4: 5}.get(len(names), 3)
     return [
         np.linspace(s.low, s.high, s.levels or few) if isinstance(s, Real) else np.arange(float(s.size))
         for s in (spaces[name] for name in names)

@@ -1,5 +1,7 @@
 """Sealed bids: equilibria, revenue, reserve prices and best responses against theory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -117,6 +119,43 @@ def test_welfare_of_the_references_is_that_of_play(levels):
     assert step.terminated.all()
     assert abs(total.mean() - references.selfish.welfare) < 4 * total.std() / np.sqrt(4000)
     assert references.planner.welfare == pytest.approx(10 * 5 / 6)
+
+
+class Crossed(Streams):
+    """Lots that fall on each of two bidders in turn."""
+
+    def uniform(self, *shape):
+        turn = np.arange(self.num_worlds)[:, None] % 2
+        return (0.25 + 0.5 * turn + 0.5 * np.arange(shape[0])) % 1.0
+
+
+@pytest.mark.parametrize("pricing", ["first-price", "second-price", "all-pay"])
+@pytest.mark.parametrize("seed", range(4))
+def test_gain_and_welfare_on_random_levels_are_those_of_play(pricing, seed):
+    """Two bidders, all pairs of 150 values; for each value every bid against the other's rule."""
+    rng, size = np.random.default_rng(seed), 150
+    levels, reserve = int(rng.integers(2, 8)), float(rng.choice([0.0, rng.uniform(0, 0.8)]))
+    auction = make("auction-v0", num_agents=2, pricing=pricing, reserve=reserve, bid_levels=levels, rounds=1)
+    found = auction.references().selfish
+    middle = (np.arange(size) + 0.5) / size
+    value = np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1).reshape(-1, 2).repeat(2, axis=0)
+    worlds, state = (
+        Crossed(np.zeros(len(value), np.uint64), 0),
+        auction.initial(Streams(world_seeds(0, 1), 0)),
+    )
+    state = replace(state, round=np.zeros((len(value), 1)), value=value)
+    own = found.rule({"value": value[..., None]}, None)["bid"] / (levels - 1)
+    _, outcome = auction.step(state, {"bid": own}, worlds)
+    assert (outcome.money.sum(axis=1) + outcome.outside).mean() == pytest.approx(found.welfare, abs=0.01)
+    tried = []
+    for bid in np.linspace(0.0, 1.0, levels):
+        play = np.stack([np.full(len(own), bid), own[:, 1]], axis=1)
+        money = auction.step(state, {"bid": play}, worlds)[1].money[:, 0]
+        tried.append(money.reshape(size, -1).mean(axis=1))
+    gain = np.max(tried, axis=0).mean() - outcome.money[:, 0].mean()
+    assert gain == pytest.approx(found.epsilon, abs=0.005)
+    if gain > 0.02:  # hardly an equilibrium
+        assert found.kind == "best known"
 
 
 def test_payments_cancel_in_welfare():

@@ -41,10 +41,11 @@ from scipy.special import betainc
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.interim_bids import VALUES, best_response_gain, interim
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
+from commonweal.envs.yardsticks import LARGEST_EPSILON
 from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams, world_seeds
-from commonweal.references import Check, References, Rule, Yardstick
+from commonweal.references import SMALLEST_GAP, Check, Kind, References, Rule, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
@@ -212,10 +213,13 @@ class Auction(RepeatedGame):
         else:
             value = float(h * self.num_agents * self._integral(entry, by_value=True))
             revenue, error, epsilon = self._revenue(entry), 0.0, 0.0
-        where = "at the nearest level" if self.bid_levels else "of every auction"
+        gap = planned - weight * value
+        scale = (gap if gap > SMALLEST_GAP * planned else planned) / self.num_agents
+        kind: Kind = "numerical" if epsilon <= LARGEST_EPSILON * scale else "best known"
+        where = "continuous bids, at the nearest level" if self.bid_levels else "every auction"
         selfish = Yardstick(
-            weight * value, "numerical" if self.bid_levels else "closed form", error, epsilon,
-            f"symmetric equilibrium {where}",
+            weight * value, kind if self.bid_levels else "closed form", error, epsilon,
+            f"symmetric equilibrium of {where}",
             self._bidding(), {"revenue": revenue, "entry value": self.entry_value()},
         )  # fmt: skip
         planner = Yardstick(planned, "closed form", selection="the highest values win")

@@ -19,15 +19,21 @@ from numpy.typing import NDArray
 
 from commonweal.curves import cara
 from commonweal.envs.employment import Employment
+from commonweal.envs.sides import SINGLE
 from commonweal.errors import NotExact
 
 Array = NDArray[np.float64]
 
-TIE = 5e-6  # money below which an offer counts as worth the outside option: observations are single precision
 SCAN = {1: 4001, 2: 101, 3: 31}  # points per slope in the scan of deviations, by measured tasks
 SWEEPS = 60  # rounds of best replies before the search gives up
 EQUAL = 1e-12  # money below which offers are equally good
 CELLS = 30_000_000  # offers times efforts: more would not fit the memory
+
+
+def tie(game: Employment) -> float:
+    """Money within which efforts are equally good, and an offer is worth the outside option."""
+    slopes = game.max_slope * game.max_effort * game.measured
+    return SINGLE * game.principals_per_worker * (game.max_wage + slopes)
 
 
 def answer(game: Employment, slope: Array, effort_cost: Array | float) -> Array:
@@ -38,7 +44,7 @@ def answer(game: Employment, slope: Array, effort_cost: Array | float) -> Array:
         tried = _grid(0.0, game.max_effort, game.effort_levels, tasks)
         tried = tried[np.argsort(-tried @ np.array(game.benefit), kind="stable")]
         value = slope @ tried[:, : game.measured].T - c[..., None] * _toil(game, tried)
-        best = value >= value.max(axis=-1, keepdims=True) - TIE
+        best = value >= value.max(axis=-1, keepdims=True) - tie(game)
         return tried[best.argmax(axis=-1)]
     pull = np.zeros((*slope.shape[:-1], tasks))
     pull[..., : game.measured] = slope / c[..., None]
@@ -108,7 +114,7 @@ class Employer:
         """A principal's profit `(G,)` from own `wage (G,)`, `slope (G, K)`, given the others' sums."""
         game, total = self.game, slope + others_slope
         effort = answer(game, total, self.c)
-        accepts = self.value(wage + others_wage, total) >= self.o - TIE
+        accepts = self.value(wage + others_wage, total) >= self.o - tie(self.game)
         gross = effort @ (np.array(game.benefit) / game.principals_per_worker)
         return accepts * (gross - wage - (slope * effort[..., : game.measured]).sum(axis=-1))
 
@@ -137,7 +143,7 @@ class Employer:
         """W a round under `wage (P,)`, `slope (P, K)`, which the worker answers."""
         total, sums = wage.sum(), slope.sum(axis=0)
         effort = answer(self.game, sums, self.c)
-        if certainty_equivalent(self.game, total, sums, effort, self.c, self.r) < self.o - TIE:
+        if certainty_equivalent(self.game, total, sums, effort, self.c, self.r) < self.o - tie(self.game):
             return self.o
         return float(self.total(total, sums, effort))
 
@@ -273,7 +279,7 @@ class Employer:
         """
         game, share = self.game, self.game.principals_per_worker
         wage, slope = np.full(share, -game.max_wage), np.zeros((share, game.measured))
-        if self.value(wage.sum(), slope.sum(axis=0)) >= self.o - TIE:
+        if self.value(wage.sum(), slope.sum(axis=0)) >= self.o - tie(self.game):
             return None
         others = float(wage[1:].sum())
         if game.wage_levels:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.envs.sides import Strategies, exactly, of
+from commonweal.envs.sides import SINGLE, Strategies, exactly, of
 from commonweal.envs.signalling import Signalling
 from commonweal.errors import NotExact
 from commonweal.references import References, Yardstick
@@ -135,7 +135,7 @@ def _yardstick(markets: list[Market], plan: list[Convention], how: str) -> Yards
     asked, poor, rich = (np.repeat(x, game.firms_per_worker, axis=1) for x in (much, below, above))
 
     def bid(seen: Mapping[str, Array]) -> Mapping[str, Array]:
-        return {"wage": np.where(seen["shown"] >= asked - 1e-5, rich, poor)}
+        return {"wage": np.where(seen["shown"] >= asked * (1.0 - SINGLE), rich, poor)}
 
     rule = Strategies(game, {"ability": choose, "shown": bid})
     one = plan[0]

@@ -31,7 +31,7 @@ Economic Theory 29, 1-21. Recalled, not looked up; contracts are tested by posti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import ClassVar
@@ -40,19 +40,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from commonweal.curves import cara, geometric_sum
+from commonweal.curves import cara
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.sides import Strategies, of
+from commonweal.envs.sides import SINGLE, of
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
-from commonweal.references import Check, Kind, References, Yardstick
+from commonweal.references import Check, References
 from commonweal.spaces import Action, Bounds, Choice, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
 MOST = 1_000_000  # contracts tried one by one
-TIE = 5e-6  # money within which efforts are equally good: observations are single precision
 
 
 @dataclass
@@ -199,13 +198,18 @@ class MoralHazard(RepeatedGame):
 
     # ------------------------------------------------------------------ theory
 
+    @property
+    def tie(self) -> float:
+        """Money within which efforts are equally good."""
+        return SINGLE * max(abs(self.min_wage), abs(self.max_wage))
+
     def answer(self, wages: Array, r: Array | float, o: Array | float) -> tuple[Array, NDArray[np.intp]]:
         """Expected utility and best effort `(...)` under `wages (..., K)`; ties go to the principal."""
         p = np.array(self.probability)
         left = wages[..., None, :] - np.array(self.toil)[:, None] - np.asarray(o)[..., None, None]
         aversion = np.asarray(r, dtype=np.float64)[..., None, None]
         worth = np.asarray(o)[..., None] + (p * cara(left, aversion)).sum(axis=-1)
-        best = worth >= worth.max(axis=-1, keepdims=True) - TIE
+        best = worth >= worth.max(axis=-1, keepdims=True) - self.tie
         profit = (p * (np.array(self.value) - wages[..., None, :])).sum(axis=-1)
         effort = np.where(best, profit, -np.inf).argmax(axis=-1)
         return worth.max(axis=-1), effort
@@ -213,7 +217,7 @@ class MoralHazard(RepeatedGame):
     def expected(self, wages: Array, r: float, o: float) -> tuple[Array, Array]:
         """Expected profit and W `(G,)` of contracts `(G, K)`; a worker takes what is worth o."""
         worth, effort = self.answer(wages, r, o)
-        accepts = worth >= o - TIE
+        accepts = worth >= o - self.tie
         profit = (np.array(self.probability)[effort] * (np.array(self.value) - wages)).sum(axis=-1)
         return accepts * profit, np.where(accepts, profit + worth, o)
 
@@ -259,79 +263,11 @@ class MoralHazard(RepeatedGame):
         ties = np.flatnonzero(profit >= profit.max() - 1e-9)
         return np.asarray(tried[ties[total[ties].argmin()]], dtype=np.float64)
 
-    def _rows(self) -> list[tuple[float, float]]:
-        columns = []
-        for name in ("risk_aversion", "outside_option"):
-            value = of(getattr(self, name), self.agents_of("workers"))
-            if value.ndim == 2 and len(value) > 1:
-                raise NotExact(f"MoralHazard.{name} has one value per world; allowed: a number or per agent")
-            columns.append(np.broadcast_to(value, (1, self.num_workers))[0])
-        return [(float(r), float(o)) for r, o in zip(*columns, strict=True)]
-
     def references(self) -> References:
-        """The best contract in every round, and the first best with a fixed wage.
+        """The best contract in every round, and the first best; see `envs.moral_hazard_yardsticks`."""
+        from commonweal.envs.moral_hazard_yardsticks import references  # it reads this class
 
-        Raises:
-            NotExact: parameters by world, or a case without an exact contract.
-        """
-        rows, later = self._rows(), self.discount * geometric_sum(self.discount, self.rounds - 1)
-        known = {row: self.best_contract(*row) for row in set(rows)}
-        wages = np.stack([known[row] for row in rows])
-        kind: Kind = "enumeration" if self.wage_levels else "numerical"
-        idle = sum(o for _, o in rows)
-
-        def answering(seen: Mapping[str, Array]) -> Mapping[str, Array]:
-            standing = np.stack([seen[f"open_{name}"] for name in self.columns], axis=-1)
-            r, o = (np.broadcast_to([v], seen["open_wage_1"].shape) for v in zip(*rows, strict=True))
-            worth, effort = self.answer(standing, r, o)
-            return {"accept": (worth >= o - TIE).astype(np.float64), "effort": effort.astype(np.float64)}
-
-        flow = sum(float(self.expected(known[row][None], *row)[1][0]) for row in rows)
-        asked = float(self.answer(wages[0], *rows[0])[1])
-        selfish = Yardstick(
-            idle + later * flow, kind, 0.0, 0.0, "best contract of every principal, in every round",
-            Strategies(self, {"output": self._posting(wages), "open_wage_1": answering}),
-            {"effort": asked, "wage of the best outcome": float(wages[0, int(np.argmax(self.value))])},
-        )  # fmt: skip
-        plans = [self._first_best(*row) for row in rows]
-        fixed, effort, works, flows = (np.array(column) for column in zip(*plans, strict=True))
-
-        def told(seen: Mapping[str, Array]) -> Mapping[str, Array]:
-            return {"accept": works, "effort": effort}
-
-        certain = np.repeat(fixed[:, None], len(self.value), axis=1)
-        planner = Yardstick(
-            idle + later * float(flows.sum()), kind, 0.0, math.nan,
-            "efficient effort as if it were seen, a fixed wage",
-            Strategies(self, {"output": self._posting(certain), "open_wage_1": told}),
-            {"effort": float(effort[0])},
-        )  # fmt: skip
-        gain = np.array(self.probability) @ np.array(self.value) - np.array(self.toil)
-        low = min(selfish.welfare, self.weight * idle)
-        facts = {f"surplus of effort {a + 1}": float(g) for a, g in enumerate(gain)}
-        # Payments of institutions could hold every worker to o, whatever wages are levels.
-        most = idle + later * sum(max(float(gain.max()), o) for _, o in rows)
-        planner = replace(planner, slack=max(most - planner.welfare, 0.0))
-        return References(selfish, planner, planner.welfare - low, facts=facts)
-
-    def _first_best(self, r: float, o: float) -> tuple[float, float, float, float]:
-        """Wage, effort, whether the worker is employed, and W a round, at the planner's best.
-
-        W is concave in the wage for each outcome, so that one wage is best for all of them: what leaves a
-        worker its outside option where that is admitted, else one of all levels, or the nearest end.
-        """
-        toil, output = np.array(self.toil), np.array(self.probability) @ np.array(self.value)
-        if self.wage_levels:
-            wage = np.linspace(self.min_wage, self.max_wage, self.wage_levels)[:, None]
-        else:
-            wage = np.clip(o + toil, self.min_wage, self.max_wage)[None, :]
-        total = output - wage + o + cara(wage - toil - o, np.array(r))
-        level, best = np.unravel_index(int(total.argmax()), total.shape)
-        paid = float(np.broadcast_to(wage, total.shape)[level, best])
-        return paid, float(best), float(total.max() > o), max(float(total.max()), o)
-
-    def _posting(self, wages: Array) -> Callable[[Mapping[str, Array]], Mapping[str, Array]]:
-        return lambda seen: {name: wages[:, k] for k, name in enumerate(self.columns)}
+        return references(self)
 
     @classmethod
     def theory(cls) -> Iterable[Check]:

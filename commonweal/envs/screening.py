@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.sides import Strategies, of
+from commonweal.envs.sides import SINGLE, Strategies, of
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
@@ -48,7 +48,6 @@ Array = NDArray[np.float64]
 ITEMS = ("nothing", "first", "second")
 COLUMNS = ("quantity_1", "price_1", "quantity_2", "price_2")
 MOST = 2_000_000  # menus tried one by one
-TIE = 5e-6  # money within which two items are equally good: observations are single precision
 
 
 @dataclass
@@ -183,7 +182,8 @@ class Screening(RepeatedGame):
         quantity = np.stack([0.0 * menu[..., 0], menu[..., 0], menu[..., 2]], axis=-1)
         price = np.stack([0.0 * menu[..., 1], menu[..., 1], menu[..., 3]], axis=-1)
         worth = np.asarray(taste)[..., None] * quantity - price
-        best = worth >= worth.max(axis=-1, keepdims=True) - TIE
+        tie = SINGLE * (self.max_price + float(np.max(self.high_taste)) * self.max_quantity)
+        best = worth >= worth.max(axis=-1, keepdims=True) - tie
         profit = price - 0.5 * np.asarray(cost)[..., None] * quantity**2
         return np.where(best, profit, -np.inf).argmax(axis=-1)
 

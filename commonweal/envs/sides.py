@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 # Observed columns by name, `(B, n)`, or `(B, n, width)` where wider -> physical values by column, `(B, n)`.
 Strategy = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
+# Observations are single precision: amounts are equally good within this share of the largest in a game.
+SINGLE = 1e-6
 ROUNDING = 1e-9  # a gain below it, relative to W, is none
 
 
@@ -55,9 +57,8 @@ class Strategies:
     by_signal: Mapping[str, Strategy]
 
     def _entries(self, observed: Mapping[str, Array]) -> dict[str, Array]:
-        # Observations are single precision: rounding gives back what was on a grid of levels.
         seen = {
-            name: np.round(column[..., 0] if column.shape[2] == 1 else column, 6)
+            name: np.asarray(column[..., 0] if column.shape[2] == 1 else column, np.float64)
             for name, column in observed.items()
         }
         (signal,) = [name for name in self.by_signal if name in seen]
