@@ -71,14 +71,15 @@ def output(game: Production, conduct: Conduct, tax: float = 0.0) -> Array:
     return np.asarray(more + share * (less - more))
 
 
-def glut(game: Production) -> Array | None:
+def glut(game: Production, tax: float = 0.0) -> Array | None:
     """Outputs `(N,)` so large that the price is 0 whatever one firm does; None: no equilibrium is such.
 
     Firms whom output costs nothing do not mind, where the others can fill the market without any one of them.
     """
-    cost = firms(game, "unit_cost") + firms(game, "cost_slope")
-    borne = np.max(game.damage_share) * firms(game, "marginal_damage") * firms(game, "emission_intensity")
-    made = np.where(cost + borne == 0.0, game.max_output, 0.0)
+    emission, borne = firms(game, "emission_intensity"), float(np.max(game.damage_share)) / game.num_agents
+    charge = tax * emission + borne * firms(game, "marginal_damage") * emission
+    free = firms(game, "unit_cost") + firms(game, "cost_slope") + charge == 0.0
+    made = np.where(free, game.max_output, 0.0)
     market = float(np.max(game.choke_price)) / float(np.max(game.demand_slope))
     return made if made.sum() - made.max() >= market else None
 
@@ -116,7 +117,7 @@ def settled(game: Production, tax: float = 0.0) -> list[Array]:
         unit = game.max_output / (game.levels - 1)
         found = [unit * levels.astype(np.float64) for levels in on_levels(game, tax).equilibria()]
     else:
-        found = [made for made in (output(game, "Cournot", tax), glut(game)) if made is not None]
+        found = [made for made in (output(game, "Cournot", tax), glut(game, tax)) if made is not None]
     if not found:
         raise NotExact("no pure equilibrium of a round exists on these levels; allowed: finer ones, or None")
     return sorted(found, key=lambda made: float(game.welfare(made[None])[0]))
