@@ -26,6 +26,11 @@ KINDS: Mapping[Kind, str] = {
 # Observed columns by name, `(B, n, width)` -> entries of the action array by name, `(B, n)`.
 Rule = Callable[[Mapping[str, Array], Streams], Mapping[str, Array]]
 
+# Of these kinds an equilibrium has no epsilon but by rounding.
+EXACT: tuple[Kind, ...] = ("closed form", "enumeration")
+LARGEST_EPSILON = 0.01  # of the gap per agent; above it a strategy is only "best known"
+ROUNDING = 1e-9  # of the largest W, see `References.rounding`
+
 # Below this share of the range of payoffs the gap between selfish play and planner is no yardstick.
 SMALLEST_GAP = 0.01
 
@@ -106,6 +111,51 @@ class References:
     def efficiency(self, welfare: Any) -> Any:
         """`(W - W_selfish) / (W_planner - W_selfish)`; nan when the gap is too small to measure by."""
         return (welfare - self.selfish.welfare) / self.scale
+
+    def raised_by(self, tax: Yardstick) -> bool:
+        """Whether W under a tax lies above selfish W by more than both errors: else it mends nothing."""
+        return tax.welfare - self.selfish.welfare > tax.error + self.selfish.error + self.rounding
+
+    @property
+    def rounding(self) -> float:
+        """Differences of W, or of an agent's payoff, that are none."""
+        largest = max(self.payoff_range, abs(self.planner.welfare), abs(self.selfish.welfare))
+        return ROUNDING * largest
+
+
+def contradictions(found: References, num_agents: int = 1) -> list[str]:
+    """What references say that cannot be true at once, a sentence each; none where they are in order.
+
+    - Nobody gains by leaving an equilibrium that is known exactly, and at most `LARGEST_EPSILON` of its part
+      of the gap by leaving one known within an error. What is left for more is only `best known`.
+    - Zero is the worst equilibrium found: none with as small an epsilon has a smaller W.
+    - No equilibrium and no tax brings more than the planner, and a corrective tax brings more than none.
+
+    Args:
+        found: the references.
+        num_agents: among whom the gap is shared.
+    """
+    selfish, planner = found.selfish, found.planner
+    said = ["selfish has no epsilon"] if math.isnan(selfish.epsilon) else []
+    sticks = {"selfish": selfish, **found.others, **{f"tax on {k}": v for k, v in found.corrective.items()}}
+    measure = found.payoff_range if math.isnan(found.scale) else found.scale
+    allowed = LARGEST_EPSILON * measure / num_agents
+    for name, one in sticks.items():
+        most = 0.0 if one.kind in EXACT else math.inf if one.kind == "best known" else allowed
+        if one.epsilon > most + found.rounding:
+            said.append(f"{name} is called {one.kind}, and an agent gains {one.epsilon:g} by leaving it")
+        if one.kind != "best known":
+            beyond = one.welfare - one.error - planner.welfare - planner.error
+            if beyond > found.rounding:
+                said.append(f"W of {name} is {beyond:g} above the planner's")
+    for name, one in found.others.items():
+        below = selfish.welfare - selfish.error - one.welfare - one.error
+        if one.epsilon <= selfish.epsilon + found.rounding and below > found.rounding:
+            said.append(f"{name} is an equilibrium of W {one.welfare:g}, and zero is {selfish.welfare:g}")
+    for name, one in found.corrective.items():
+        if not found.raised_by(one):
+            said.append(f"the tax on {name} is called corrective, and W stays at {one.welfare:g}")
+    return said
 
 
 def ranked(found: Iterable[Yardstick]) -> list[Yardstick]:

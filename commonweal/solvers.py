@@ -220,8 +220,12 @@ def corrective_tax(dilemma: Dilemma, base: str = "extraction") -> Yardstick:
 
 
 def references(dilemma: Dilemma) -> References:
-    """The references of a dilemma, and the corrective tax on each of `TAXED` that it does not tell itself."""
+    """The references of a dilemma, and the corrective tax on each of `TAXED` that it does not tell itself.
+
+    A tax that raises W by no more than the errors is left out: it corrects nothing.
+    """
     found = dilemma.references()
     wanted = [base for base in TAXED if base in dilemma.conducts and base not in found.corrective]
     taxes = {base: corrective_tax(dilemma, base) for base in wanted}
+    taxes = {base: tax for base, tax in taxes.items() if found.raised_by(tax)}
     return replace(found, corrective={**found.corrective, **taxes})

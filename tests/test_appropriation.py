@@ -40,3 +40,11 @@ def test_where_the_outside_market_pays_more_the_pool_is_empty(levels):
 
 def test_the_optimum_is_no_play_for_one_alone():
     assert np.isnan(Appropriation().references().planner.epsilon)
+
+
+@pytest.mark.parametrize("parameters", [{"num_agents": 1}, {"outside_wage": 30.0}, {"yield_curvature": 0.01}])
+def test_no_corrective_tax_where_selfish_play_is_the_planners(parameters):
+    """Alone; where the outside market pays more; where all tokens belong into the pool."""
+    found = Appropriation(**parameters).references()
+    assert found.gap == pytest.approx(0.0, abs=1e-9)
+    assert found.facts["corrective tax per token"] == 0.0

@@ -59,12 +59,12 @@ def check(dilemma, payoff, welfare, stays=None):
     except NotExact as error:
         assert "no pure equilibrium" in str(error)
         assert not stays.any()
-        return
+        return None
     assert found.planner.welfare == pytest.approx(welfare.max(), abs=rounding)
     assert found.planner.error <= rounding
     assert found.selfish.welfare == pytest.approx(welfare[stays].min(), abs=rounding)
     assert found.selfish.epsilon <= rounding
-    assert found.selfish.kind in ("enumeration", "dynamic programming")
+    return found
 
 
 def production(seed):
@@ -85,7 +85,8 @@ def production(seed):
 @everywhere
 def test_production(seed):
     game = production(seed)
-    check(game, *rounds(game, {"output": np.linspace(0.0, game.max_output, game.levels)}))
+    found = check(game, *rounds(game, {"output": np.linspace(0.0, game.max_output, game.levels)}))
+    assert found is None or found.selfish.kind == "enumeration"
 
 
 @everywhere
@@ -97,7 +98,8 @@ def test_appropriation(seed):
         "appropriation-v0", num_agents=n, levels=levels, outside_wage=wage, yield_slope=slope,
         yield_curvature=float(rng.uniform(0.1, 1.0)), rounds=1,
     )  # fmt: skip
-    check(game, *rounds(game, {"tokens": np.linspace(0.0, game.endowment, levels)}))
+    found = check(game, *rounds(game, {"tokens": np.linspace(0.0, game.endowment, levels)}))
+    assert found.selfish.kind == "enumeration"
 
 
 @everywhere
@@ -151,4 +153,90 @@ def test_irrigation(seed):
             better = (value > value[:, [opening]] + 1e-12).any(axis=0)
             if (as_good & better).any():  # dominated
                 stays[(slice(None),) * i + (acts[1] == water[opening],)] = False
-    check(game, payoff, welfare, stays)
+    found = check(game, payoff, welfare, stays)
+    assert found is None or found.selfish.kind == "enumeration"
+
+
+@everywhere
+def test_routing(seed):
+    """Latencies of every size, drivers whose time is worth more or less."""
+    rng = np.random.default_rng(seed)
+    n, routes, size = int(rng.integers(2, 5)), int(rng.integers(2, 4)), 10.0 ** rng.integers(-3, 7)
+    edges = [rng.choice(4, int(rng.integers(1, 4)), replace=False).tolist() for _ in range(routes)]
+    latency = tuple(tuple((size * rng.uniform(0, 2, int(rng.integers(1, 4)))).tolist()) for _ in range(4))
+    game = make(
+        "routing-v0", num_agents=n, routes=tuple(map(tuple, edges)), latency=latency, rounds=1,
+        value_of_time=each(rng, n, 0.5, 2),
+    )  # fmt: skip
+    found = check(game, *rounds(game, {"route": np.arange(routes)}))
+    assert found.selfish.kind == "enumeration"
+
+
+class Told(Fixed):
+    """The dice that decide about the climate are given."""
+
+    def uniform(self, *shape):
+        return np.full((self.num_worlds, *shape), self.shock)
+
+
+@everywhere
+def test_climate_risk(seed):
+    """One round, unequal endowments and risks; what is kept is averaged over both ends."""
+    rng = np.random.default_rng(seed)
+    n, levels = int(rng.integers(2, 5)), int(rng.integers(2, 5))
+    endowment = rng.integers(1, levels + 2, n).astype(float)
+    game = make(
+        "climate_risk-v0", num_agents=n, levels=levels, most=levels - 1.0, rounds=1,
+        endowment=tuple(endowment), risk=each(rng, n, 0, 1), target=float(rng.uniform(0.5, n * (levels - 1))),
+    )  # fmt: skip
+    joint = np.array(list(itertools.product(range(levels), repeat=n)))
+    kept = []
+    for dice in (0.0, 1.0):
+        told = Told(len(joint), dice, game.id)
+        kept.append(game.step(game.initial(told), {"contribution": joint.astype(float)}, told)[1].money)
+    risk = np.broadcast_to(np.asarray(game.risk), (1, n))
+    # Dice of 0 lose whatever can be lost, so that with no risk at all they lose nothing.
+    payoff = risk * kept[0] + (1.0 - risk) * kept[1]
+    check(game, payoff.reshape(*[levels] * n, n), payoff.sum(axis=1).reshape([levels] * n))
+
+
+@everywhere
+def test_govsim(seed):
+    """All plans of all fishers, and all plans of one among others who always want everything."""
+    rng = np.random.default_rng(seed)
+    n, months = int(rng.integers(2, 4)), int(rng.integers(1, 4))
+    game = make(
+        "govsim-v0", num_agents=n, levels=3, capacity=4.0, max_catch=float(rng.choice([2.0, 4.0])),
+        growth=float(rng.integers(1, 4)), collapse=float(rng.uniform(0, 4)), months=months,
+        discount=float(rng.uniform(0.5, 1)), rationing=("equal", "proportional")[rng.integers(2)],
+    )  # fmt: skip
+    levels = np.linspace(0.0, game.max_catch, 3)
+
+    def earned(plans):
+        """What each fisher earns, `(P, N)`, by plans `(P, months, N)` of levels."""
+        rng = Fixed(len(plans), None, game.id)
+        state, total, going = game.initial(rng), np.zeros((len(plans), n)), np.ones((len(plans), 1))
+        for month in range(months):
+            state, outcome = game.step(state, {"wish": levels[plans[:, month]]}, rng)
+            total += game.discount**month * going * outcome.money
+            going = going * ~outcome.terminated[:, None]
+        return total
+
+    every = np.array(list(itertools.product(range(3), repeat=months * min(n, 2)))).reshape(
+        -1, months, min(n, 2)
+    )
+    if n == 3:  # the third wants one of three constant things, or what the first wants
+        every = np.concatenate(
+            [np.concatenate([every, third], axis=2)
+             for third in (0 * every[..., :1], 0 * every[..., :1] + 2, every[..., :1])]
+        )  # fmt: skip
+    found = game.references()
+    assert earned(every).sum(axis=1).max() <= found.planner.welfare + 1e-9
+    greedy = np.full((3**months, months, n), 2)
+    greedy[:, :, 0] = np.array(list(itertools.product(range(3), repeat=months)))
+    gain = earned(greedy)[:, 0]
+    assert found.selfish.welfare == pytest.approx(n * gain[-1])
+    assert found.selfish.epsilon == pytest.approx(gain.max() - gain[-1], abs=1e-9)
+    assert (found.selfish.kind == "best known") == (found.selfish.epsilon > 1e-9)
+    if n == 2:
+        assert earned(every).sum(axis=1).max() == pytest.approx(found.planner.welfare)

@@ -229,6 +229,8 @@ def test_where_output_costs_nothing_a_glut_is_an_equilibrium_too():
         found = game.references()
         assert found.selfish.welfare == pytest.approx(20.0**2 / 2 - 13 * 40)
         assert found.selfish.epsilon == 0.0
+        # A tax is a cost: nobody floods the market under it, and the planner's output is restored.
+        assert found.corrective["emission"].welfare > found.selfish.welfare + 300.0
     assert (
         production(**{**free, "max_output": 6.0}, levels=None).references().selfish.detail["output"] == 16.0
     )

@@ -199,3 +199,18 @@ def test_a_route_may_be_a_json_list():
     again = Routing.from_dict({**game.to_dict(), "routes": [[0, 1], [2, 3], [0, 4, 3]]})
     assert repr(again) == repr(game)
     assert math.isclose(again.references().planner.welfare, game.references().planner.welfare)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_equilibria_do_not_depend_on_the_unit_of_time(unit):
+    """Ties stay ties and differences stay differences: three ways alike, for seven drivers."""
+    times = np.array([0.1, 0.7 / 3, 1.1 / 7])
+    one, other = (
+        make(
+            "routing-v0", num_agents=7, routes=((0,), (1,), (2,)),
+            latency=(tuple((size * times).tolist()),) * 3,
+        ).references()
+        for size in (1.0, unit)
+    )  # fmt: skip
+    assert one.facts["equilibria"] == other.facts["equilibria"] == 3.0
+    assert other.selfish.welfare == pytest.approx(unit * one.selfish.welfare, rel=1e-9)

@@ -14,11 +14,11 @@ from commonweal.agents.ppo import PPO, PPOConfig
 from commonweal.benchmarks.deviation import deviation_gain
 from commonweal.benchmarks.store import Row, finished, read_rows, write_json, write_rows
 from commonweal.benchmarks.suite import Cell
-from commonweal.benchmarks.yardsticks import restore
-from commonweal.errors import CorruptCheckpoint, NotExact, StorageError
+from commonweal.benchmarks.yardsticks import SWITCHED_OFF, because, restore
+from commonweal.errors import CorruptCheckpoint, StorageError
 from commonweal.evaluation import Evaluation, evaluate
 from commonweal.random import world_seeds
-from commonweal.references import References
+from commonweal.references import References, Yardstick
 from commonweal.storage import alone, sweep, write_text
 from commonweal.welfare import equality
 
@@ -58,12 +58,12 @@ def _run(cell: Cell, folder: Path, record: Mapping[str, Any] | None, listen: Lis
     seeds = world_seeds(study["seed"] + HELD_OUT, replicates * study["evaluation_worlds"])
     listen("measuring", 1.0, float(learner.welfare.mean()))
     result = evaluate(cell.society(len(seeds)), learner.policies(), seeds)
-    gain, method = deviation_gain(cell, learner, seeds, listen)
+    gain, method, no_exact_gain = deviation_gain(cell, learner, seeds, listen)
     write_rows(folder / "series.parquet", _series(result, replicates))
     write_rows(folder / "flows.parquet", _flows(result, replicates))
     rows = _results(cell, result, learner, references)
     gap = references.scale if references is not None else np.nan
-    theory = _equilibrium(cell)
+    theory = {**_equilibrium(cell), "no_exact_gain": no_exact_gain}
     for row, value in zip(rows, gain, strict=True):
         row |= {"gain": float(value), "gain_share": float(value / gap), "gain_method": method, **theory}
     write_rows(folder / "results.parquet", rows)
@@ -135,15 +135,21 @@ def _results(cell: Cell, result: Evaluation, learner: PPO, references: Reference
 
 
 def _equilibrium(cell: Cell) -> Row:
-    """What theory expects of the very society, institutions included; nan where it is not solved."""
+    """What theory expects of the society, institutions included; nan, and why, where it is not solved."""
+    nothing = Yardstick(np.nan, "best known", np.nan)
+    found, reason = nothing, ""
     try:
-        found = solvers.equilibrium(cell.society(1))
-    except (NotExact, NotImplementedError):
-        return {"equilibrium_welfare": np.nan, "equilibrium_error": np.nan, "equilibrium_epsilon": np.nan}
+        if cell.config["references"]:
+            found = solvers.equilibrium(cell.society(1))
+        else:
+            reason = SWITCHED_OFF
+    except Exception as error:  # no fault of the population, which is measured without it
+        reason = because(error)
     return {
         "equilibrium_welfare": found.welfare,
         "equilibrium_error": found.error,
         "equilibrium_epsilon": found.epsilon,
+        "no_equilibrium": reason,
     }
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from commonweal.agents.best_response import best_response_gain
 from commonweal.agents.ppo import PPO
 from commonweal.benchmarks.suite import Cell
-from commonweal.errors import NotExact
+from commonweal.benchmarks.yardsticks import because
 from commonweal.evaluation import evaluate
 
 Array = NDArray[np.float64]
@@ -18,12 +18,14 @@ Method = Literal["exact", "trained"]
 FRESH = 1 << 41  # added to the study's seed for the worlds and weights of a trained response
 
 
-def deviation_gain(cell: Cell, learner: PPO, seeds: NDArray[np.uint64], listen: Any) -> tuple[Array, Method]:
-    """Gain in an agent's own discounted utility, by replicate `(R,)`, and how it was found."""
+def deviation_gain(
+    cell: Cell, learner: PPO, seeds: NDArray[np.uint64], listen: Any
+) -> tuple[Array, Method, str]:
+    """Gain in an agent's own discounted utility, `(R,)`, how it was found, and why not exactly."""
     try:
-        return exact_gain(cell, learner), "exact"
-    except NotExact:
-        return trained_gain(cell, learner, seeds, listen), "trained"
+        return exact_gain(cell, learner), "exact", ""
+    except Exception as error:  # whatever the solver failed of, a response can be trained
+        return trained_gain(cell, learner, seeds, listen), "trained", because(error)
 
 
 def exact_gain(cell: Cell, learner: PPO) -> Array:

@@ -157,7 +157,20 @@ def _measures(cells: list[Summary]) -> str:
         inside = "".join(f"<td>{_broken(value)}</td>" for value in shown)
         method = f"<small>response {summary.gain_method}</small>"
         rows.append(f"<tr><th scope=row>{escape(summary.cell.institution)}{method}</th>{inside}</tr>")
-    return _table(cells[0].cell.dilemma, f"<th scope=col>institution</th>{head}", rows)
+    return _table(cells[0].cell.dilemma, f"<th scope=col>institution</th>{head}", rows) + _reasons(cells)
+
+
+def _reasons(cells: list[Summary]) -> str:
+    """Why theory is silent about a cell, a line for each reason and those whom it concerns."""
+    names = {"equilibrium": "No efficiency in theory", "gain": "No exact gain"}
+    told: dict[str, list[str]] = {}
+    for summary in cells:
+        for name, heading in names.items():
+            if name in summary.reasons:
+                line = f"{heading}: {summary.reasons[name]}"
+                told.setdefault(line, []).append(summary.cell.institution)
+    lines = [f"<li>{escape(line)} ({escape(', '.join(labels))})</li>" for line, labels in told.items()]
+    return f"<ul class=note>{''.join(lines)}</ul>" if lines else ""
 
 
 def _table(title: str, head: str, rows: Sequence[str]) -> str:
@@ -237,7 +250,8 @@ def _gains(cells: list[Summary]) -> str:
 def _references(cells: list[Summary]) -> str:
     found = cells[0].references
     if found is None:
-        return f"<h3>{escape(cells[0].cell.dilemma)}</h3><p>None are known.</p>"
+        reason = escape(cells[0].reasons["references"])
+        return f"<h3>{escape(cells[0].cell.dilemma)}</h3><p>None are known: {reason}.</p>"
     named = {"selfish": found.selfish, "planner": found.planner}
     named |= {f"corrective tax on {k}": v for k, v in found.corrective.items()} | dict(found.others)
     rows = []
@@ -250,7 +264,11 @@ def _references(cells: list[Summary]) -> str:
     facts = ", ".join(f"{escape(k.replace('_', ' '))} {v:.4g}" for k, v in found.facts.items())
     names = ("", "W", "error", "epsilon", "kind", "selection", "detail")
     head = "".join(f"<th scope=col>{name}</th>" for name in names)
-    return _table(cells[0].cell.dilemma, head, rows) + (f"<p class=note>{facts}</p>" if facts else "")
+    notes = [facts] if facts else []
+    if "corrective" in cells[0].reasons:
+        notes.append(f"No corrective rate was sought: {escape(cells[0].reasons['corrective'])}.")
+    told = "".join(f"<p class=note>{note}</p>" for note in notes)
+    return _table(cells[0].cell.dilemma, head, rows) + told
 
 
 def _configuration(store: Store, summaries: list[Summary]) -> str:

@@ -19,7 +19,7 @@ from commonweal import registry
 from commonweal.benchmarks.progress import Progress
 from commonweal.benchmarks.store import Store, read_json, write_json
 from commonweal.benchmarks.suite import Cell, Suite, digest
-from commonweal.benchmarks.yardsticks import record, restore
+from commonweal.benchmarks.yardsticks import SWITCHED_OFF, because, record, restore
 from commonweal.envs.base import Dilemma
 from commonweal.errors import NotExact, StorageError
 from commonweal.references import References
@@ -64,11 +64,11 @@ def run_study(suite: Suite, out: str | Path, *, workers: int = 2, quiet: bool = 
 def _run_study(suite: Suite, store: Store, workers: int, quiet: bool) -> Outcome:
     started, outcome = time.monotonic(), Outcome()
     with Progress(quiet=quiet) as progress:
-        cells = suite.cells(lambda dilemma: _known(dilemma, store))
+        wanted = suite.study.references
+        cells = suite.cells(lambda dilemma: _known(dilemma, store, wanted))
         records: dict[str, dict[str, Any] | None] = {}
         for label, dilemma in suite.dilemmas.items():
-            progress.say(f"references of {label}")
-            records[label] = references_of(dilemma, store)
+            records[label] = _told(label, dilemma, store, progress) if wanted else None
         store.start(_plan(suite, cells))
         for cell in cells:
             (outcome.skipped if store.finished(cell) else outcome.finished).append(cell)
@@ -94,8 +94,21 @@ def reference_path(dilemma: Dilemma, store: Store) -> Path:
     return store.folder / "references" / f"{dilemma.id}-{digest(registry.describe(dilemma))[:12]}.json"
 
 
+def _told(label: str, dilemma: Dilemma, store: Store, progress: Progress) -> dict[str, Any] | None:
+    """The record, with a word on the screen of what is computed and what could not be."""
+    progress.say(f"references of {label}")
+    found = references_of(dilemma, store)
+    if found is None:
+        progress.say(f"no references of {label}: {read_json(reference_path(dilemma, store))['reason']}")
+    return found
+
+
 def references_of(dilemma: Dilemma, store: Store) -> dict[str, Any] | None:
-    """The record in the folder, computed and kept where it is missing; None where there is none."""
+    """The record in the folder, computed and kept where it is missing.
+
+    None where there is none, whatever the solver failed of: then the file holds the `reason`, and the study
+    goes on without efficiency. It is tried again when the study is started again.
+    """
     path = reference_path(dilemma, store)
     try:
         found: dict[str, Any] = read_json(path)
@@ -105,16 +118,21 @@ def references_of(dilemma: Dilemma, store: Store) -> dict[str, Any] | None:
         pass  # missing or damaged: computed anew
     try:
         found = record(dilemma)
-    except (NotExact, NotImplementedError):
+    except Exception as error:
+        failure = {"reason": because(error), "traceback": traceback.format_exc()}
+        write_json(path, {"dilemma": registry.describe(dilemma), **failure})
         return None
     write_json(path, found)
     return found
 
 
-def _known(dilemma: Dilemma, store: Store) -> References:
-    found = references_of(dilemma, store)
+def _known(dilemma: Dilemma, store: Store, wanted: bool = True) -> References:
+    found = references_of(dilemma, store) if wanted else None
     if found is None:
-        raise NotExact(f"{dilemma.id} has no references; allowed: institutions with numbers of their own")
+        reason = read_json(reference_path(dilemma, store))["reason"] if wanted else SWITCHED_OFF
+        raise NotExact(
+            f"{dilemma.id} has no references ({reason}); allowed: institutions with numbers of their own"
+        )
     return restore(found)
 
 

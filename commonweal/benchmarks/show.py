@@ -20,7 +20,7 @@ from rich.text import Text
 
 from commonweal import registry
 from commonweal.benchmarks.schelling import Schelling, schelling
-from commonweal.benchmarks.yardsticks import record
+from commonweal.benchmarks.yardsticks import because, record
 from commonweal.envs.base import Dilemma
 from commonweal.errors import NotExact
 from commonweal.extras import extra
@@ -72,8 +72,8 @@ def show(dilemma: Dilemma, console: Console, out: Path | None = None) -> None:
     try:
         with console.status("references"):
             found = record(dilemma)
-    except (NotExact, NotImplementedError) as error:
-        console.print(f"references: none ({error or 'not implemented'})")
+    except Exception as error:  # what is left to be shown does not depend on them
+        console.print(f"references: none ({because(error)})")
         return
     console.print(_references(found), _facts(found))
     diagram = None

@@ -1,7 +1,7 @@
 """A study as a TOML file: a grid of dilemmas x institutions under one learner.
 
 ```toml
-[study]                       # name, replicates, seed, evaluation_worlds
+[study]                       # name, replicates, seed, evaluation_worlds, references
 [learner]                     # steps, worlds, response_steps, and the fields of PPOConfig
 [[dilemma]]                   # label, id, preset, parameters
 [[institution]]               # label, and id with its parameters, or a stack of such tables
@@ -56,6 +56,8 @@ class Study:
     """Of everything that is drawn; common to all cells, so that replicates are paired."""
     evaluation_worlds: int = 16
     """Held-out worlds in which each replicate is measured."""
+    references: bool = True
+    """Whether the exact lines are computed; without them results are in W, not in efficiency."""
 
     def __post_init__(self) -> None:
         fit_fields(self)

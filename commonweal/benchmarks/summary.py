@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from commonweal.benchmarks.runner import reference_path
 from commonweal.benchmarks.statistics import Estimate, efficiency_estimate, estimate
 from commonweal.benchmarks.store import Row, Store, read_json
 from commonweal.benchmarks.suite import Cell
-from commonweal.benchmarks.yardsticks import restore
+from commonweal.benchmarks.yardsticks import SWITCHED_OFF, restore
 from commonweal.institutions.base import Institution
 from commonweal.references import References
 
@@ -35,6 +36,7 @@ class Summary:
         information: what the institutions use, see `information`.
         references: of the dilemma; None where they are not known.
         record: the references as kept, with trajectories.
+        reasons: why `references`, `corrective`, `equilibrium` or `gain` are not exact here, by name.
     """
 
     cell: Cell
@@ -44,6 +46,7 @@ class Summary:
     information: str
     references: References | None
     record: Mapping[str, Any] | None
+    reasons: Mapping[str, str]
 
     @property
     def laissez_faire(self) -> bool:
@@ -65,8 +68,8 @@ def summarise(store: Store) -> list[Summary]:
 def _summary(cell: Cell, store: Store) -> Summary:
     rows = store.rows(cell, "results")
     dilemma = registry.dilemma_from(cell.config["dilemma"])
-    path = reference_path(dilemma, store)
-    record = read_json(path) if path.exists() else None
+    kept = _kept(cell, reference_path(dilemma, store))
+    record = kept if "reason" not in kept else None
     references = None if record is None else restore(record)
     numbers = [name for name, value in rows[0].items() if isinstance(value, float)]
     columns = {name: estimate(column(rows, name)) for name in numbers}
@@ -75,9 +78,26 @@ def _summary(cell: Cell, store: Store) -> Summary:
         w, error = rows[0]["equilibrium_welfare"], rows[0]["equilibrium_error"]
         columns["equilibrium"] = efficiency_estimate(Estimate(w, w - error, w + error), references)
     stack = [registry.institution_from(plain) for plain in cell.config["institutions"]]
+    reasons = {
+        "references": kept.get("reason"),
+        "corrective": kept.get("no_corrective"),
+        "equilibrium": rows[0].get("no_equilibrium"),
+        "gain": rows[0].get("no_exact_gain"),
+    }
+    told = {name: reason for name, reason in reasons.items() if reason}
     return Summary(
-        cell, len(rows), columns, rows[0]["gain_method"], information(stack, cell), references, record
+        cell, len(rows), columns, rows[0]["gain_method"], information(stack, cell), references, record, told
     )
+
+
+def _kept(cell: Cell, path: Path) -> dict[str, Any]:
+    """The record of the references, or the reason why there is none."""
+    if not cell.config.get("references", True):
+        return {"reason": SWITCHED_OFF}
+    if not path.exists():
+        return {"reason": "their record is missing; run the study again"}
+    found: dict[str, Any] = read_json(path)
+    return found
 
 
 def column(rows: Sequence[Row], name: str) -> list[float]:

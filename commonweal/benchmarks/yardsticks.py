@@ -21,6 +21,7 @@ from commonweal.solvers import references
 Array = NDArray[np.float64]
 WORLDS = 64  # for the mean trajectory of a yardstick
 SEED = 20_000
+SWITCHED_OFF = "references = false in the study"
 
 
 def trajectory(dilemma: Dilemma, rule: Rule) -> dict[str, list[float]]:
@@ -30,14 +31,25 @@ def trajectory(dilemma: Dilemma, rule: Rule) -> dict[str, list[float]]:
     return {name: np.nanmean(values, axis=1).tolist() for name, values in played.series.items()}
 
 
+def because(error: Exception) -> str:
+    """Why there is no exact answer, in a line: what a solver says itself, or what befell it."""
+    named = isinstance(error, NotExact) and str(error)
+    return str(error) if named else f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
 def record(dilemma: Dilemma) -> dict[str, Any]:
-    """The references of `dilemma` as plain JSON, with the trajectory of each rule."""
+    """The references of `dilemma` as plain JSON, with the trajectory of each rule.
+
+    Where the search for corrective rates fails, `no_corrective` says why; the rest is there.
+    """
+    reason = ""
     try:
         found = references(dilemma)
-    except NotExact:  # no symmetric game in one state: no corrective rate is computed
-        found = dilemma.references()
+    except Exception as error:  # whatever it is, the dilemma's own yardsticks may still be had
+        found, reason = dilemma.references(), because(error)
     return {
         "dilemma": registry.describe(dilemma),
+        "no_corrective": reason,
         "selfish": _yardstick(dilemma, found.selfish),
         "planner": _yardstick(dilemma, found.planner),
         "payoff_range": found.payoff_range,

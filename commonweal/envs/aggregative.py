@@ -63,7 +63,7 @@ class Against:
 
     own: Levels
     profile: Ints
-    profiles: Ints
+    profiles: Levels
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -121,18 +121,18 @@ class Appropriation(RepeatedGame):
             rule, detail = Always(self, {"tokens": tokens}), {"tokens": total, "rent": rent}
             return Yardstick(welfare, kind, 0.0, self.weight * gain, selection, rule, detail)
 
-        found, how = (
-            [self._split(n * (a - w) / (b * (n + 1)))],
-            "Nash equilibrium of every round, the only one",
-        )
+        found = [self._split(n * (a - w) / (b * (n + 1)))]
+        how = "Nash equilibrium of every round, the only one"
         if self.levels:
-            found = [self._step * levels[None, :] for levels in self._on_levels().equilibria()]
+            found = [self._step * one[None, :].astype(np.float64) for one in self._on_levels().equilibria()]
             how = f"worst of {len(found)} sums of tokens in pure equilibria of every round on these levels"
         selfish, *more = sorted((stick(tokens, how) for tokens in found), key=lambda one: one.welfare)
         planner = replace(stick(self._split((a - w) / (2 * b)), "maximum of the sum"), epsilon=math.nan)
         worst = stick(np.full((1, n), self.endowment), "")
         worth = max(a - w, 0.0)
-        facts = {"zero-rent tokens": worth / b, "corrective tax per token": worth * (n - 1) / (2 * n)}
+        too_many = n > 1 and 0.0 < worth < 2.0 * b * n * self.endowment  # else selfish play is the planner's
+        tax = worth * (n - 1) / (2 * n) if too_many else 0.0
+        facts = {"zero-rent tokens": worth / b, "corrective tax per token": tax}
         others = {f"tokens {one.detail['tokens']:g}": one for one in more}
         scale = planner.welfare - min(worst.welfare, selfish.welfare)
         return References(selfish, planner, scale, others=others, facts=facts)
@@ -147,7 +147,7 @@ class Appropriation(RepeatedGame):
 
         nothing = np.zeros(self.num_agents, np.intp)
         most = np.array([(self.levels or 2) - 1])
-        return Aggregative(nothing, most, payoff, lambda kind, own, total: 0.0 * own)
+        return Aggregative(nothing, most, payoff, lambda kind, own, total: np.zeros(len(own)))
 
     def deviation_gain(self, tokens: Array) -> float:
         """The largest gain in a round of one that alone leaves `tokens (1, N)`, every alternative tried."""

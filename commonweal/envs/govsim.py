@@ -215,6 +215,8 @@ class GovSim(Dilemma):
             emptied = (n - 1) * self.max_catch >= self.capacity  # whatever a fisher leaves, others take
             unique = emptied and self.growth < n
             how = "backward induction" if unique else "all always want the most; there may be others"
+            if reply - greedy > 1e-9:
+                how = "no equilibrium: all always want the most, and one alone would gain by less"
             selfish = stick(greedy, reply - greedy, how, Always(self, {"wish": self.max_catch}))
         sustained = float(self.sustainable(np.array(self.capacity))) / n
         facts = {"sustainable_catch": sustained, "sustainable_gain": self.months * sustained}

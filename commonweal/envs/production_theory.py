@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -72,14 +71,15 @@ def output(game: Production, conduct: Conduct, tax: float = 0.0) -> Array:
     return np.asarray(more + share * (less - more))
 
 
-def glut(game: Production) -> Array | None:
+def glut(game: Production, tax: float = 0.0) -> Array | None:
     """Outputs `(N,)` so large that the price is 0 whatever one firm does; None: no equilibrium is such.
 
     Firms whom output costs nothing do not mind, where the others can fill the market without any one of them.
     """
-    cost = firms(game, "unit_cost") + firms(game, "cost_slope")
-    borne = np.max(game.damage_share) * firms(game, "marginal_damage") * firms(game, "emission_intensity")
-    made = np.where(cost + borne == 0.0, game.max_output, 0.0)
+    emission, borne = firms(game, "emission_intensity"), float(np.max(game.damage_share)) / game.num_agents
+    charge = tax * emission + borne * firms(game, "marginal_damage") * emission
+    free = firms(game, "unit_cost") + firms(game, "cost_slope") + charge == 0.0
+    made = np.where(free, game.max_output, 0.0)
     market = float(np.max(game.choke_price)) / float(np.max(game.demand_slope))
     return made if made.sum() - made.max() >= market else None
 
@@ -115,13 +115,11 @@ def settled(game: Production, tax: float = 0.0) -> list[Array]:
     """
     if game.levels:
         unit = game.max_output / (game.levels - 1)
-        found = [unit * levels for levels in on_levels(game, tax).equilibria()]
+        found = [unit * levels.astype(np.float64) for levels in on_levels(game, tax).equilibria()]
     else:
-        found = [made for made in (output(game, "Cournot", tax), glut(game)) if made is not None]
+        found = [made for made in (output(game, "Cournot", tax), glut(game, tax)) if made is not None]
     if not found:
-        raise NotExact(
-            "no pure equilibrium of a round exists on these levels; allowed: finer levels, or None"
-        )
+        raise NotExact("no pure equilibrium of a round exists on these levels; allowed: finer ones, or None")
     return sorted(found, key=lambda made: float(game.welfare(made[None])[0]))
 
 
@@ -193,18 +191,18 @@ def _stick(game: Production, made: Array, selection: str, epsilon: float = math.
     return Yardstick(welfare, kind, 0.0, epsilon, selection, rule, detail)
 
 
-def _taxed(game: Production, rate: float, selfish: Yardstick, scale: float) -> Mapping[str, Yardstick]:
-    """The best tax on emission, where it mends anything."""
+def _corrected(game: Production, rate: float, found: References) -> References:
+    """With the best tax on emission, where it mends anything."""
     if math.isnan(rate):
-        return {}
+        return found
     try:
         made = settled(game, rate)[0]
     except NotExact:
-        return {}  # no equilibrium on these levels under it
+        return found  # no equilibrium on these levels under it
     where = "the best tax per unit emitted for continuous output; its worst equilibrium"
-    found = replace(_stick(game, made, where, 0.0), rule=None)
-    found = replace(found, detail={**found.detail, "rate": rate})
-    return {"emission": found} if found.welfare > selfish.welfare + GAIN * scale else {}
+    taxed = replace(_stick(game, made, where, 0.0), rule=None)
+    taxed = replace(taxed, detail={**taxed.detail, "rate": rate})
+    return replace(found, corrective={"emission": taxed}) if found.raised_by(taxed) else found
 
 
 @lru_cache(maxsize=64)
@@ -234,4 +232,4 @@ def references(parameters: str) -> References:
         "corrective tax in Cournot's equilibrium": rate,
     }
     more = {f"output {one.detail['output']:g}": one for one in sticks[1:]}
-    return References(selfish, planner, scale, _taxed(game, rate, selfish, scale), more, facts)
+    return _corrected(game, rate, References(selfish, planner, scale, others=more, facts=facts))

@@ -50,7 +50,7 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 MOST_COUNTS = 200_000  # ways to divide the drivers among the routes that are tried one by one
-SLACK = 1e-9
+SLACK = 1e-9  # of the longest time: nearer than this two times are equal
 
 
 @dataclass
@@ -244,12 +244,13 @@ class Routing(RepeatedGame):
         equilibria: list[Yardstick] = []
         everything: list[float] = []
         best: tuple[float, Ints] | None = None
+        slack = SLACK * float(self._route_times(np.ones(len(self.routes))).max())
         for count in self.counts():
             low, high = (self._cost(self._assign(count, value, worst), value) for worst in (False, True))
             everything += [low, high]
-            if best is None or low < best[0] - SLACK:
+            if best is None or low < best[0] - slack:
                 best = (low, count)
-            if self.gain(count) <= SLACK:
+            if self.gain(count) <= slack:
                 equilibria.append(self._yardstick(count, value, "Nash equilibrium of every day", worst=True))
         assert best is not None
         equilibria.sort(key=lambda one: one.welfare)

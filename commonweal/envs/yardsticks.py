@@ -41,7 +41,7 @@ from commonweal.envs.dynamic_programming import Chain, Plan, best_plan, played_r
 from commonweal.envs.markov_perfect import equilibria, mixture, refined, welfare
 from commonweal.errors import NotExact
 from commonweal.random import Streams
-from commonweal.references import Yardstick
+from commonweal.references import LARGEST_EPSILON, Yardstick
 from commonweal.spaces import Action, Real
 
 Array = NDArray[np.float64]
@@ -54,7 +54,6 @@ SHOCK = 0.5  # standard deviations between nodes of a normal shock; halved with 
 ENDLESS = 5  # times the plays that count, whose end weighs a hundredth: then 1e-10 is left of any value
 FINER_ACTS = 4  # continuous acts of a deviation between two levels, and of each zoom of a planner
 CONTINUOUS_LEVELS = 51  # stand for a continuous action
-LARGEST_EPSILON = 0.01  # of the gap per agent; above it a strategy is only "best known"
 
 
 class OneState(Protocol):
@@ -348,7 +347,7 @@ def plan_on(problem: Problem, grid: Array, draws: Draws, zooms: int) -> Planned:
 
     planned = planned_levels(problem)
     require_playable(size * len(planned), problem.num_agents, draws)
-    row = np.tile(np.arange(len(planned)), size)
+    row = np.tile(np.arange(len(planned), dtype=np.intp), size)
     plan = best_of(Against(planned[row, 0], row, planned[:, 1:]), len(planned))
     best = planned[plan.total]
     for zoom in range(zooms if problem.continuous else 0):
@@ -480,13 +479,18 @@ def equilibrium_yardsticks(
         best, rule = min(tried, key=lambda pair: pair[0].epsilon)
         scale = abs((first_best or 0.0) - best.welfare) if gap is None else gap
         measured.append(measure(problem, rule, scale))
-    # An equilibrium comes before what is only best known.
-    measured.sort(key=lambda yardstick: (yardstick.kind == "best known", yardstick.welfare))
+    # An equilibrium comes before what is only best known; of none but such, that from which least is gained.
+    known = any(one.kind != "best known" for one in measured)
+    measured.sort(
+        key=lambda one: (one.kind == "best known", one.welfare if known else one.epsilon, one.welfare)
+    )
     if found[0].limit:
-        return [replace(measured[0], selection="limit of finite-horizon backward induction")]
+        how = "limit of finite-horizon backward induction"
+        return [replace(measured[0], selection=how if known else f"no equilibrium, but the {how} on a grid")]
     how = f"of {len(found)} found by relaxed backward induction; the plain induction cycles"
+    first = "worst for the group" if known else "no equilibrium, but the least gain of deviating"
     return [
-        replace(one, selection=f"{'worst for the group' if place == 0 else 'another'} {how}")
+        replace(one, selection=f"{first if place == 0 else 'another'} {how}")
         for place, one in enumerate(measured)
     ]
 
