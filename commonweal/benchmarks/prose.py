@@ -54,7 +54,9 @@ NOTES = {
 }
 DEFINITIONS = {
     "Welfare W": (
-        "Sum of the citizens' utilities plus the treasury's flow at its weight, discounted, over one episode."
+        "Sum of the citizens' utilities, of what reaches the treasury (at its weight), and of what officials "
+        "get beyond the worth of their time, discounted, over one episode. Where utility is not linear in "
+        "money these are valued inside the utilities, as if they were given back in equal parts."
     ),
     "Efficiency": (
         "(W − W<sub>selfish</sub>) / (W<sub>planner</sub> − W<sub>selfish</sub>); not defined where "
@@ -65,8 +67,8 @@ DEFINITIONS = {
         "2017); not defined where their total is not positive."
     ),
     "Enforcement cost": (
-        "Discounted money destroyed: administration, monitoring, and both sides of punishment. It is "
-        "already taken out of W."
+        "Discounted real costs: money destroyed (administration, monitoring, both sides of punishment) and "
+        "officials' time, worth their wages. They are already taken out of W; bribes are none."
     ),
     "Final stock": "Mean stock over the last quarter of an episode, since paths may pulse.",
     "Evaluation": (
