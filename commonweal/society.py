@@ -267,7 +267,7 @@ class Society:
         """What each agent can pay with before the play, `(B, A)`; None: without bound."""
         memory, n, floor = self.memory, self.charter.num_citizens, self.dilemma.subsistence
         funds = memory.wealth + self.credit if np.isfinite(self.credit) else None
-        if floor is not None:
+        if floor is not None and self.institutions:
             funds = np.full_like(memory.wealth, np.inf) if funds is None else funds
             funds[:, :n] = np.minimum(funds[:, :n], memory.left - floor)
         return funds
@@ -404,18 +404,24 @@ class Society:
         What reaches the treasury and the officials is the citizens' in the end. Where utility is not
         linear in money it must be felt as money, or W would rise by taking it from the rich.
         """
-        n, floor = self.charter.num_citizens, self.dilemma.subsistence
-        public = np.minimum(ledger.treasury, self.treasury_weight * ledger.treasury)
+        total = utility.sum(axis=1)
+        if outcome.outside is not None:
+            total = total + outcome.outside
+        if not ledger.entries:
+            return total
+        n, floor, public = self.charter.num_citizens, self.dilemma.subsistence, ledger.treasury
+        if self.treasury_weight < 1.0:
+            public = np.minimum(public, self.treasury_weight * public)
         if self.charter.officials:
             public = public + ledger.net[:, n:].sum(axis=1) - ledger.time
-        total = utility.sum(axis=1)
         if floor is None:
-            total = total + public
-        elif public.any():
-            net = ledger.net[:, :n]
-            spare = np.maximum(self.memory.left + outcome.money + net - floor, 0.0)
-            total = self._felt(outcome, net + shares(public, spare), advance).sum(axis=1)
-        return total if outcome.outside is None else total + outcome.outside
+            return total + public
+        if not public.any():
+            return total
+        net = ledger.net[:, :n]
+        spare = np.maximum(self.memory.left + outcome.money + net - floor, 0.0)
+        felt = self._felt(outcome, net + shares(public, spare), advance)
+        return total + (felt - utility).sum(axis=1)
 
     def _observe(self) -> dict[str, NDArray[np.float32]]:
         values = {"dilemma": self.dilemma.observe(self.state)}

@@ -48,7 +48,8 @@ NOTES = {
     ),
     "references": (
         "W with a bound on its error; epsilon is the exact gain of one agent from deviating alone, in "
-        "units of its own discounted payoff."
+        "units of its own discounted payoff. A planner's slack is how far any play under any institution "
+        "could rise above it: by knowing the time limit, or by payments where acts are levels."
     ),
     "configuration": "Everything that decides a cell's result; the hash in its name is taken over it.",
 }
