@@ -412,21 +412,24 @@ class Society:
         What reaches the treasury and the officials is the citizens' in the end. Where utility is not
         linear in money it must be felt as money, or W would rise by taking it from the rich.
         """
-        memory, floor = self.memory, self._floor
+        memory, floor, total = self.memory, self._floor, utility.sum(axis=1)
+        if outcome.outside is not None:
+            total = total + outcome.outside
+        if not ledger.entries and not memory.public.any():
+            return total
         public = ledger.treasury
-        if self.treasury_weight != 1.0:
+        if self.treasury_weight < 1.0:
             public = np.minimum(public, self.treasury_weight * public)
         if self.charter.officials:
             public = public + ledger.net[:, self.charter.num_citizens :].sum(axis=1) - ledger.time
-        total = utility.sum(axis=1)
         if floor is None:
-            total = total + public
-        elif public.any() or memory.public.any():
-            before, memory.public = memory.public, memory.public + public
-            had = had + shares(before, had - floor)
-            has = has + shares(memory.public, has - floor)
-            total = self._felt(outcome, had, has, played).sum(axis=1)
-        return total if outcome.outside is None else total + outcome.outside
+            return total + public
+        if not public.any() and not memory.public.any():
+            return total
+        before, memory.public = memory.public, memory.public + public
+        had = had + shares(before, had - floor)
+        has = has + shares(memory.public, has - floor)
+        return total + (self._felt(outcome, had, has, played) - utility).sum(axis=1)
 
     def _conclude(self, turn: Turn, outcome: Outcome, played: Bool) -> Transition:
         """Utility, wealth, limits, autoreset and the next observation."""
@@ -476,7 +479,7 @@ class Society:
         if outcome.terminated is not None:
             memory.ending = memory.ending | (outcome.terminated & played)
         memory.stage, over = self.agenda.next(memory.stage, memory.plays)
-        if self.agenda.staged and not self.dilemma.quasilinear:
+        if not self.dilemma.quasilinear:
             memory.purse = np.where(over[:, None], 0.0, memory.purse)
             memory.public = np.where(over, 0.0, memory.public)
         limit = np.zeros(self.num_worlds, bool)

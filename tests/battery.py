@@ -73,6 +73,8 @@ def check_ledger_and_declared_properties(dilemma, stack, steps=30):
         step = society.step(random_actions(society, rng))
         scale = max([1.0, *(np.abs(e.amount).max() for e in step.ledger.entries)])
         assert step.ledger.imbalance() <= 1e-9 * scale
+        if all("costless" in declared for declared in properties.values()):
+            assert (step.ledger.cost == 0.0).all()
         for entry in step.ledger.entries:
             declared = properties[entry.institution]
             if (entry.amount == 0).all():

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from commonweal import Society, institution, make
+from commonweal.agents.scripted import Constant, scripted
 from commonweal.errors import InvalidParameter
+from commonweal.evaluation import evaluate
 
 
 def alone(game):
@@ -83,6 +85,24 @@ def test_what_the_poor_cannot_pay_is_a_shortfall():
     assert step.reward["citizens"][0, 0] == pytest.approx(game.consumption_utility(1e-6) - 1 / 3)
 
 
+def test_after_a_play_what_is_left_of_it_can_be_paid_and_no_more():
+    game = make("labour-v0", levels=None)
+    punish = institution("peer-sanctions", base="labour", cost=0.5, fine=1.0, stage="respond")
+    society = Society(game, [punish], num_worlds=2)
+    columns = [action.name for _, action in society.groups["citizens"].actions]
+    for _ in range(2):  # nothing of a round is left to the next
+        work = society.columns.null_actions(2)
+        work["citizens"][..., columns.index("labour")] = [[1.0], [0.1]]
+        society.step(work)
+        points = society.columns.null_actions(2)
+        points["citizens"][:, 0, columns.index("sanction_points")] = 2.0
+        ledger = society.step(points).ledger
+        # The first pays 0.5 a point, the next in line is fined 1 a point; they have 1 and 2, or a tenth.
+        assert ledger.net[0] == pytest.approx([-1.0, -2.0, 0, 0], abs=1e-5)
+        assert ledger.net[1] == pytest.approx([-0.1, -0.2, 0, 0], abs=1e-5)
+        assert ledger.shortfall[1] == pytest.approx([0.9, 1.8, 0, 0], abs=1e-5)
+
+
 @pytest.mark.parametrize("weight", [-0.1, 1.1, 2.0])
 def test_no_weight_makes_revenue_worth_more_than_money(weight):
     with pytest.raises(InvalidParameter, match="treasury_weight"):
@@ -127,3 +147,43 @@ def test_a_wage_is_a_cost_and_a_bribe_is_none(wage):
         assert step.welfare[0] + step.ledger.cost[0] == pytest.approx(free)
         assert step.reward["inspector"][0, 0] == pytest.approx(wage + 4 * 2.0 * offer * accepts)
     assert "costless" not in institution("inspection").properties
+
+
+def test_results_show_the_wages_as_cost_of_enforcement():
+    stack = [institution("taxation", concealable=True), institution("inspection", wage=3.0)]
+    society = Society(make("appropriation-v0", rounds=5), stack, num_worlds=2)
+    result = evaluate(society, Constant(society, tokens=4.0))
+    assert result.enforcement_cost == pytest.approx([15.0, 15.0])
+
+
+# --------------------------------------------------------------------------------- what levels leave uneven
+
+
+def test_who_shares_the_catch_equally_beats_the_planner_on_levels_and_not_its_bound():
+    """Two countries catch one level and two the next; a full tax, shared by all, evens that out."""
+    game = make("fish_war-v0", num_agents=4, share_levels=4)
+    found = game.references()
+    assert len(set(found.planner.rule.entry)) == 2
+    society = Society(game, [institution("income-tax", rates=(1.0,))])
+    shared = evaluate(society, scripted(society, found.planner)).welfare[0]
+    assert found.planner.welfare + 0.01 < shared <= found.bound
+
+
+def test_the_bound_of_the_fish_war_is_what_backward_induction_finds():
+    """Shares on a fine grid; the value of k years is linear in the logarithm of the stock."""
+    game = make("fish_war-v0", num_agents=3, discount=0.7)
+    shares = np.linspace(3 * game.min_share, game.cap, 20_001)
+    slope, constant = 0.0, 0.0
+    for _ in range(game.time_limit):
+        worth = 3 * np.log(shares / 3) + 0.7 * slope * 0.5 * np.log1p(-shares)
+        slope, constant = 3 + 0.7 * 0.5 * slope, float(worth.max()) + 0.7 * constant
+    assert game.references().bound == pytest.approx(slope * np.log(0.45) + constant, abs=1e-6)
+
+
+def test_the_bound_of_a_worker_on_levels_is_the_surplus_of_the_best_effort():
+    """Efforts of 2 k / 7 at a cost of a^2 / 2: the best is worth 0.4898, whatever is paid."""
+    game = make("employment-v0", num_workers=1, risk_aversion=4, effort_levels=8, wage_levels=3, rounds=2)
+    effort = 2.0 * np.arange(8) / 7.0
+    assert game.references().bound == pytest.approx((effort - effort**2 / 2).max())
+    game = make("moral_hazard-v0", risk_aversion=2.0, outside_option=0.1, rounds=3)
+    assert game.references().bound == pytest.approx(4 * (0.1 + 2 * (0.8 - 0.27)))

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from commonweal import make
+from commonweal import institution, make
 from commonweal.agents.best_response import best_response_gain
 from commonweal.agents.scripted import Constant, scripted
 from commonweal.envs.fish_war import FishWar
@@ -128,3 +128,21 @@ def test_no_shares_on_levels_are_better_than_the_planners(num_agents, share_leve
     society = Society(war, num_worlds=1)
     welfare = evaluate(society, scripted(society, planner)).welfare[0]
     assert welfare == pytest.approx(planner.welfare, abs=1e-9)
+
+
+def test_who_is_charged_fish_worth_the_harm_catches_what_the_planner_wants():
+    """c (1 - exp(-harm)) fish cost ln c as much as the others lose; harm itself, in fish, takes the catch."""
+    game = FishWar(num_agents=3)
+    planned, tried = game.planner_share(), np.linspace(0.01, 0.3, 2901)
+    shares = np.full((len(tried), 3), planned)
+    shares[:, 0] = tried
+    step = Society(game, [institution("taxation", base="harm", rate=0.0)], num_worlds=len(tried)).step(
+        {"citizens": shares[..., None]}
+    )
+    harm, catch = step.conduct["harm"][:, 0], step.conduct["extraction"][:, 0]
+    left = np.log(catch - catch * (1.0 - np.exp(-harm)))
+    assert np.allclose(left, np.log(catch) - harm)
+    # The same in every year: harm does not depend on the stock.
+    value = np.array([game.value(row)[0] for row in shares]) - harm / (1.0 - game.discount)
+    assert tried[value.argmax()] == pytest.approx(planned, abs=1e-4)
+    assert (harm > catch)[tried > 0.05].all()

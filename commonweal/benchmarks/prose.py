@@ -48,13 +48,16 @@ NOTES = {
     ),
     "references": (
         "W with a bound on its error; epsilon is the exact gain of one agent from deviating alone, in "
-        "units of its own discounted payoff."
+        "units of its own discounted payoff. A planner's slack is how far any play under any institution "
+        "could rise above it: by knowing the time limit, or by payments where acts are levels."
     ),
     "configuration": "Everything that decides a cell's result; the hash in its name is taken over it.",
 }
 DEFINITIONS = {
     "Welfare W": (
-        "Sum of the citizens' utilities plus the treasury's flow at its weight, discounted, over one episode."
+        "Sum of the citizens' utilities, of what reaches the treasury (at its weight), and of what officials "
+        "get beyond the worth of their time, discounted, over one episode. Where utility is not linear in "
+        "money these are valued inside the utilities, as if they were given back in equal parts."
     ),
     "Efficiency": (
         "(W − W<sub>selfish</sub>) / (W<sub>planner</sub> − W<sub>selfish</sub>); not defined where "
@@ -65,8 +68,8 @@ DEFINITIONS = {
         "2017); not defined where their total is not positive."
     ),
     "Enforcement cost": (
-        "Discounted money destroyed: administration, monitoring, and both sides of punishment. It is "
-        "already taken out of W."
+        "Discounted real costs: money destroyed (administration, monitoring, both sides of punishment) and "
+        "officials' time, worth their wages. They are already taken out of W; bribes are none."
     ),
     "Final stock": "Mean stock over the last quarter of an episode, since paths may pulse.",
     "Evaluation": (

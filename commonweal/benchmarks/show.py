@@ -146,7 +146,8 @@ def _references(found: dict[str, Any]) -> Group:
     for name, stick in named.items():
         epsilon = "" if stick["epsilon"] is None else f"{stick['epsilon']:.3g}"
         table.add_row(name, f"{stick['welfare']:.5g}", f"{stick['error']:.2g}", epsilon, stick["kind"])
-        told = [f"{k.replace('_', ' ')} {v:.4g}" for k, v in stick["detail"].items()]
+        numbers = stick["detail"] | ({"slack": stick["slack"]} if stick["slack"] else {})
+        told = [f"{k.replace('_', ' ')} {v:.4g}" for k, v in numbers.items()]
         told = [stick["selection"], *told] if stick["selection"] else told
         notes += [Text(f"{name}: {', '.join(told)}")] if told else []
     return Group(table, *notes)

@@ -70,6 +70,7 @@ def _yardstick(dilemma: Dilemma, found: Yardstick, *, play: bool = True) -> dict
         "welfare": found.welfare,
         "kind": found.kind,
         "error": found.error,
+        "slack": found.slack,
         "epsilon": None if math.isnan(found.epsilon) else found.epsilon,
         "selection": found.selection,
         "detail": {k: float(v) for k, v in found.detail.items()} | steady(series),

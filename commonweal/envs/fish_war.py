@@ -11,6 +11,11 @@ Closed forms (discount $\beta$): in the symmetric Markov-perfect equilibrium eac
 $(1 - \alpha\beta) / (N (1 - \alpha\beta) + \alpha\beta)$; the planner lets all together catch
 $1 - \alpha\beta$.
 
+Payments are in fish, and nobody pays more than it has caught. `harm` is in utility, of which a fish is worth
+$1 / c_i$: a tax on harm charges fish for utility, so that its rate is fish per unit of utility. A rate of 1
+takes the whole catch, as a rule; the charge that costs a country just what the others lose is
+$c_i (1 - e^{-\text{harm}_i})$.
+
 Source: Levhari and Mirman (1980), Bell Journal of Economics 11(1), 322-334, for two countries; the
 formula for N follows from the same guess of a value function $A + \ln x / (1 - \alpha\beta)$.
 """

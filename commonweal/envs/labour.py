@@ -5,7 +5,9 @@ A citizen of skill $w_i$ works $l_i$, earns $z_i = w_i l_i$ and enjoys what is l
 $$u_i = \frac{c_i^{1-\eta} - 1}{1 - \eta} - k\, \frac{l_i^{1 + 1/\varepsilon}}{1 + 1/\varepsilon},
 \qquad c_i = z_i + \text{net payments}$$
 
-(the logarithm at $\eta = 1$). Periods repeat; nothing is carried over but wealth.
+(the logarithm at $\eta = 1$). Periods repeat; nothing is carried over but wealth, which is not consumed:
+where $\eta > 0$ nobody pays more than it has earned in the period, and what reaches the treasury counts in W
+as if it were given back.
 
 Nobody's work harms anybody, so selfish play wastes nothing (`is_dilemma` is false). What W counts is the sum
 of these utilities: as they are concave, a unit of money is worth more to the poor, and W rises with
