@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from commonweal import solvers
 from commonweal.envs.appropriation import Appropriation
 from commonweal.errors import NotExact
 
@@ -48,3 +49,10 @@ def test_no_corrective_tax_where_selfish_play_is_the_planners(parameters):
     found = Appropriation(**parameters).references()
     assert found.gap == pytest.approx(0.0, abs=1e-9)
     assert found.facts["corrective tax per token"] == 0.0
+
+
+def test_a_rate_is_called_corrective_only_where_it_raises_welfare():
+    empty = Appropriation(outside_wage=30.0, num_agents=3, levels=4)
+    assert not solvers.references(empty).corrective
+    crowded = solvers.references(Appropriation(num_agents=3, levels=4))
+    assert crowded.raised_by(crowded.corrective["extraction"])
