@@ -22,14 +22,18 @@ Values = Array | float  # of any shapes that broadcast
 def isoelastic(consumption: Values, aversion: Values) -> Any:
     """`(c^(1 - a) - 1) / (1 - a)`, the logarithm at a = 1 (CRRA; a Box-Cox transform), of any shape.
 
-    Of nothing it is `-1 / (1 - a)` for an aversion below one, else minus infinity; of a debt nan.
+    Of nothing it is `-1 / (1 - a)` for an aversion below one, else minus infinity; of a debt nan, but at a = 0,
+    where it is a line.
     """
-    power = 1.0 - np.asarray(aversion, np.float64)
+    consumption, power = np.asarray(consumption, np.float64), 1.0 - np.asarray(aversion, np.float64)
+    if np.ndim(power) == 0 and power == 1.0:
+        return consumption - 1.0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         log = np.log(consumption)
         if np.ndim(power) == 0:
             return np.expm1(power * log) / power if power else log
-        return np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
+        curve = np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
+    return np.where(power == 1.0, consumption - 1.0, curve)
 
 
 def isoelastic_inverse(utility: Values, aversion: Values) -> Any:

@@ -87,7 +87,7 @@ def test_what_the_poor_cannot_pay_is_a_shortfall():
 
 def test_after_a_play_what_is_left_of_it_can_be_paid_and_no_more():
     game = make("labour-v0", levels=None)
-    punish = institution("peer-sanctions", base="labour", cost=0.5, fine=1.0, stage="respond")
+    punish = institution("peer-sanctions", base="labour", cost=0.04, fine=1.0, stage="respond")
     society = Society(game, [punish], num_worlds=2)
     columns = [action.name for _, action in society.groups["citizens"].actions]
     for _ in range(2):  # nothing of a round is left to the next
@@ -97,10 +97,10 @@ def test_after_a_play_what_is_left_of_it_can_be_paid_and_no_more():
         points = society.columns.null_actions(2)
         points["citizens"][:, 0, columns.index("sanction_points")] = 2.0
         ledger = society.step(points).ledger
-        # The first pays 0.5 a point, the next in line is fined 1 a point; they have 1 and 2, or a tenth.
-        assert ledger.net[0] == pytest.approx([-1.0, -2.0, 0, 0], abs=1e-5)
-        assert ledger.net[1] == pytest.approx([-0.1, -0.2, 0, 0], abs=1e-5)
-        assert ledger.shortfall[1] == pytest.approx([0.9, 1.8, 0, 0], abs=1e-5)
+        # The first pays 0.04 a point, the next in line is fined 1 a point; they have 1 and 2, or a tenth.
+        assert ledger.net[0] == pytest.approx([-0.08, -2.0, 0, 0], abs=1e-5)
+        assert ledger.net[1] == pytest.approx([-0.08, -0.2, 0, 0], abs=1e-5)
+        assert ledger.shortfall[1] == pytest.approx([0.0, 1.8, 0, 0], abs=1e-5)
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, 2.0])

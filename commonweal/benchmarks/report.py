@@ -257,8 +257,8 @@ def _references(cells: list[Summary]) -> str:
     rows = []
     for name, stick in named.items():
         epsilon = "–" if np.isnan(stick.epsilon) else f"{stick.epsilon:.3g}"
-        told = {**stick.detail, "slack": stick.slack} if stick.slack else stick.detail
-        detail = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in told.items())
+        numbers = {**stick.detail, "slack": stick.slack} if stick.slack else stick.detail
+        detail = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in numbers.items())
         values = (f"{stick.welfare:.5g}", f"{stick.error:.2g}", epsilon, stick.kind, stick.selection, detail)
         inside = "".join(f"<td>{escape(value)}</td>" for value in values)
         rows.append(f"<tr><th scope=row>{escape(name)}</th>{inside}</tr>")

@@ -41,11 +41,10 @@ from scipy.special import betainc
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.interim_bids import VALUES, best_response_gain, interim
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.yardsticks import LARGEST_EPSILON
 from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams, world_seeds
-from commonweal.references import SMALLEST_GAP, Check, Kind, References, Rule, Yardstick
+from commonweal.references import LARGEST_EPSILON, SMALLEST_GAP, Check, Kind, References, Rule, Yardstick
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
 
 Array = NDArray[np.float64]
