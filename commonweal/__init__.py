@@ -65,8 +65,8 @@ def __dir__() -> list[str]:
 
 
 def _is_command_line() -> bool:
-    as_module = sys.argv[0] == "-m" and "commonweal" in sys.orig_argv
-    return as_module or Path(sys.argv[0]).stem == "commonweal"
+    program = sys.argv[0] if sys.argv else ""
+    return (program == "-m" and "commonweal" in sys.orig_argv) or Path(program).stem == "commonweal"
 
 
 if not _is_command_line():  # which registers where it can hear Ctrl-C, as Gymnasium takes long to import
