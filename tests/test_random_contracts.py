@@ -186,12 +186,13 @@ def parameters(name, rng):
         },
         "employment-v0": lambda k, p: {
             "num_workers": n, "principals_per_worker": p, "benefit": tuple(rng.uniform(0.2, 2, k).tolist()),
-            "noise": (number(0, 1.5),), "rivalry": number(0, 0.8), "intrinsic": level(0, 1) * number(0, 1),
+            "noise": tuple(rng.uniform(0, 1.5, level(1, k) if p == 1 else 1).tolist()),
+            "rivalry": number(0, 0.8), "intrinsic": level(0, 1) * number(0, 1),
             "risk_aversion": side(0, 4, n * p, n), "effort_cost": side(0.3, 2, n * p, n),
             "outside_option": side(-0.5, 0.8, n * p, n), "max_wage": number(0.3, 1.5),
             "max_slope": number(0.3, 1.5), "max_effort": number(0.5, 2),
-            "wage_levels": level(2, 3) if p > 1 else level(2, 3, 6),
-            "slope_levels": level(2, 3) if p > 1 else level(2, 4), "effort_levels": level(2, 3, 8 // k),
+            "wage_levels": level(*(2, 3, 6)[: 4 - p]),
+            "slope_levels": (4, 3, 2)[p - 1], "effort_levels": level(2, 3, 8 // k),
         },
         "screening-v0": lambda low, m: {
             "num_sellers": n, "low_taste": low, "high_taste": low + (0.0, number(0, 1))[level(0, 1, 1)],
@@ -220,7 +221,7 @@ def parameters(name, rng):
         },
     }[name]  # fmt: skip
     first = {"moral_hazard-v0": level(2, 3), "employment-v0": level(1, 1, 2)}.get(name, number(0.2, 2))
-    found = drawn(first, level(2, 3) if name == "moral_hazard-v0" else level(1, 2))
+    found = drawn(first, level(2, 3) if name == "moral_hazard-v0" else level(1, 1, 1, 2, 2, 3))
     if name == "signalling-v0" and isinstance(found["signal_cost"], tuple):
         found["signal_cost"] += (1.0,) * (n * found["firms_per_worker"])
     discount = (0.0, 1.0, number(0.3, 1))[level(0, 1, 1, 1, 2, 2, 2)]

@@ -26,6 +26,8 @@ $b^2 / (2 c)$. Without risk aversion or noise nothing is lost.
 
 **P principals who share the benefit** (common agency): each takes the others' slopes as given, so that
 $(C^{-1} + P r \Sigma)_{SS}\, \beta = (C^{-1} b)_S$: risk counts P times, and incentives are weaker.
+That nobody makes an acceptable offer is an equilibrium, too, where none can employ the worker alone at a
+profit; as the worst it is then the selfish yardstick, and the contracts are in `others`.
 
 Sources: Holmström and Milgrom (1987), Econometrica 55, 303-328; (1991), J. Law, Economics and
 Organization 7, 24-52 (that $\beta = (I + r C \Sigma)^{-1} b$ where all is measured was looked up in

@@ -174,8 +174,8 @@ class Holdup(RepeatedGame):
     def _choices(self) -> Array:
         return np.linspace(0.0, self.max_investment, self.levels or TRIED)
 
-    def _gains(self, investment: Array) -> tuple[Array, Array]:
-        """Gain of each agent's best deviation, and that deviation, `(N,)` each."""
+    def _gains(self, investment: Array, *, highest: bool = False) -> tuple[Array, Array]:
+        """Gain of each agent's best deviation, and the lowest or highest such deviation, `(N,)` each."""
         choices, n = self._choices(), 2 * self.num_pairs
         gains, best = np.zeros(n), np.zeros(n)
         for agent in range(n):
@@ -183,7 +183,7 @@ class Holdup(RepeatedGame):
             tried[:, agent] = choices
             payoff = self.payoff(tried)[:, agent]
             gains[agent] = payoff.max() - self.payoff(investment)[0, agent]
-            best[agent] = choices[payoff.argmax()]
+            best[agent] = choices[np.flatnonzero(payoff == payoff.max())[-1 if highest else 0]]
         return gains, best
 
     def _replies_from(self, start: float) -> Array:
@@ -192,7 +192,7 @@ class Holdup(RepeatedGame):
         """
         investment = np.full((1, 2 * self.num_pairs), start)
         while True:
-            gains, best = self._gains(investment)
+            gains, best = self._gains(investment, highest=start > 0.0)
             if (gains < 1e-12).all():
                 return investment
             investment = np.where(gains < 1e-12, investment, best[None, :])
