@@ -299,7 +299,6 @@ def test_nobody_votes_an_ad_valorem_tax_above_one():
         ({"id": "peer-sanctions", "name": "extraction"}, "conduct 'extraction', which is shown already"),
         ({"id": "mediator", "base": "extraction", "name": "citizens"}, "officials named 'citizens'"),
         ({"id": "quota", "name": "a.b"}, "without a dot"),
-        ({"id": "quota", "name": ""}, "without a dot"),
         ({"id": "quota", "name": "dilemma"}, "named 'dilemma'"),
     ],
 )
