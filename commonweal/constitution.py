@@ -29,7 +29,7 @@ class Constitution:
         by_name: dict[str, Institution] = {}
         officials: dict[str, int] = {}
         for inst in institutions:
-            if not inst.address or "." in inst.address:
+            if "." in inst.address:
                 raise IncompatibleInstitution(
                     f"{type(inst).__name__} is named {inst.address!r}; allowed: a name without a dot"
                 )

@@ -40,7 +40,7 @@ def _numbers(name: str, values: ArrayLike, least: int) -> Array:
         numeric = array.dtype.kind in "iuf" and array.ndim >= least
     except ValueError:  # rows of different lengths
         numeric = False
-    require(numeric, name, values, f"an array of numbers with {least} axes")
+    require(numeric, name, values, f"numbers, {'(runs, tasks)' if least == 2 else '(runs,)'}")
     return array.astype(np.float64)
 
 
