@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from commonweal.interfaces.pettingzoo import aec_env, parallel_env
     from commonweal.interfaces.stable_baselines3 import vec_env
     from commonweal.registry import institution, make
-    from commonweal.society import Society, Transition
+    from commonweal.society import Society
+    from commonweal.transition import Transition
 
 __version__ = "0.1.0"
 __all__ = [
@@ -41,7 +42,7 @@ __all__ = [
 
 _HOMES = {
     "Society": "commonweal.society",
-    "Transition": "commonweal.society",
+    "Transition": "commonweal.transition",
     "aec_env": "commonweal.interfaces.pettingzoo",
     "evaluate": "commonweal.evaluation",
     "gym_env": "commonweal.interfaces.gymnasium",

@@ -22,8 +22,8 @@ Values = Array | float  # of any shapes that broadcast
 def isoelastic(consumption: Values, aversion: Values) -> Any:
     """`(c^(1 - a) - 1) / (1 - a)`, the logarithm at a = 1 (CRRA; a Box-Cox transform), of any shape.
 
-    Of nothing it is `-1 / (1 - a)` for an aversion below one, else minus infinity; of a debt nan, but at a = 0,
-    where it is a line.
+    Of nothing it is `-1 / (1 - a)` for an aversion below one, else minus infinity; of a debt nan, unless
+    a = 0: then it is a line.
     """
     consumption, power = np.asarray(consumption, np.float64), 1.0 - np.asarray(aversion, np.float64)
     if np.ndim(power) == 0 and power == 1.0:

@@ -2,99 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
-from inspect import signature
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal import registry
+from commonweal import saving
 from commonweal.columns import Columns, Group
 from commonweal.constitution import Constitution
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.errors import CommonwealError, CorruptCheckpoint, InvalidAction, UnknownName, require, told
+from commonweal.errors import CorruptCheckpoint, InvalidAction, require
+from commonweal.hooks import PHASES, Hooks
 from commonweal.institutions.base import Charter, Institution, Turn
 from commonweal.ledger import Ledger, shares
 from commonweal.random import Streams, seeds_of
 from commonweal.stages import Agenda
 from commonweal.state import check_arrays, from_arrays, not_finite, put, select, to_arrays
-from commonweal.storage import read_arrays, write_arrays
+from commonweal.storage import write_arrays
+from commonweal.transition import Memory, Transition, copied
 from commonweal.typed import LAST, fit
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
-
-# Phases of the random numbers within a step: one for each use of them, in each round of each stage.
-PHASES = {name: i for i, name in enumerate(("reset", "step", "deliberate", "govern", "permit", "settle"))}
-
-
-@dataclass
-class Transition:
-    """What a step returns. `B` worlds, `n` agents of a group, `N` citizens, `A` agents.
-
-    Attributes:
-        observation: by group, `(B, n, D)` float32, already of the next episode where one ended.
-        reward: by group, `(B, n)`.
-        terminated: the dilemma ended the episode, `(B,)`.
-        truncated: the time limit ended it, `(B,)`; the learner bootstraps.
-        discount: what multiplies the future, `(B,)`: the discount after a play, 1 in other stages.
-        played: worlds in which the dilemma was played, not only talked about, `(B,)`.
-        final_observation: by group, the observation before the reset; None while no world ended.
-        mask: by group, allowed options `(B, n, M)` bool (see `Group.mask_size`); None: all allowed.
-        conduct: what was observably done, by name.
-        money: what the dilemma paid, `(B, N)`.
-        ledger: the payments of the step.
-        welfare: W of the step, `(B,)`: the citizens' utilities, with the weighted treasury flow and what
-            officials gain beyond their time, and the surplus of those outside.
-    """
-
-    observation: dict[str, NDArray[np.float32]]
-    reward: dict[str, Array]
-    terminated: Bool
-    truncated: Bool
-    discount: Array
-    played: Bool
-    final_observation: dict[str, NDArray[np.float32]] | None
-    mask: dict[str, Bool] | None
-    conduct: dict[str, Array]
-    money: Array
-    ledger: Ledger
-    welfare: Array
-
-    @property
-    def done(self) -> Bool:
-        """`(B,)`: the episode ended."""
-        return self.terminated | self.truncated
-
-
-@dataclass
-class _Memory:
-    """Everything that changes from step to step and belongs to a world.
-
-    `plays` counts those of the episode, `steps` too where they are limited. Where utility is not linear in
-    money, `purse (B, N)` is what each citizen has got in the round so far, from the dilemma and in payments,
-    and `public (B,)` what treasury and officials have.
-    """
-
-    stage: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    plays: NDArray[np.int64]
-    ending: Bool
-    wealth: Array
-    purse: Array
-    public: Array
-    treasury: Array
-    episode: NDArray[np.int64]
-
-    def copy(self) -> _Memory:
-        """Another memory of the same arrays."""
-        other = object.__new__(_Memory)
-        other.__dict__.update(self.__dict__)
-        return other
 
 
 class Society:
@@ -164,17 +96,9 @@ class Society:
         self._floor = dilemma.subsistence
         if step_limit is not None and not self.agenda.staged:  # each step is a play
             self.time_limit = min(step_limit, self.time_limit or step_limit)
-        self._hooks = {
-            hook: [
-                inst
-                for inst in self.institutions
-                if getattr(type(inst), hook) is not getattr(Institution, hook)
-            ]
-            for hook in ("deliberate", "govern", "permit", "settle", "announce", "excluded", "reward")
-        }
+        self.hooks = Hooks(self.institutions)
         self._everybody = np.ones((num_worlds, self.charter.num_citizens), bool)
         self._everybody.setflags(write=False)
-        self._names = [inst.address for inst in self.institutions]
         self.reset(seed)
         self._gaps = not_finite(self.get_state())
 
@@ -189,7 +113,7 @@ class Society:
         except BaseException:
             self._revert(before)
             raise
-        return _copied(self.observation)
+        return copied(self.observation)
 
     def _start(self, seeds: NDArray[np.uint64] | None) -> None:
         if seeds is not None:
@@ -202,10 +126,10 @@ class Society:
         self.memory = self._fresh(np.zeros(self.num_worlds, np.int64))
         self._look()
 
-    def _fresh(self, episode: NDArray[np.int64]) -> _Memory:
+    def _fresh(self, episode: NDArray[np.int64]) -> Memory:
         """The memory of worlds at the start of their `episode (b,)`."""
         worlds, nothing = len(episode), np.zeros(len(episode), np.int64)
-        return _Memory(
+        return Memory(
             stage=self.agenda.first(nothing),
             steps=nothing,
             plays=nothing.copy(),
@@ -234,7 +158,8 @@ class Society:
     def _seed(self, seeds: NDArray[np.uint64]) -> None:
         self.seeds = seeds
         self._dilemma_rng = Streams(seeds, 0)
-        self._rngs = {name: Streams(seeds, 1 + i) for i, name in enumerate(self._names)}
+        self.hooks = copy(self.hooks)  # what is kept is not reseeded
+        self.hooks.reseed(seeds)
 
     def _initial(self, index: NDArray[np.intp]) -> tuple[Any, dict[str, Any]]:
         """Fresh states of the worlds `index`; parameters per world make it draw for all and take."""
@@ -243,7 +168,7 @@ class Society:
         state = self.constitution.initial_dilemma(rng, index)
         states = {}
         for inst in self.institutions:
-            rng = self._rngs[inst.address].begin(self.age, reset)
+            rng = self.hooks.rngs[inst.address].begin(self.age, reset)
             states[inst.address] = self.constitution.initial_institution(inst, rng, index)
         return state, states
 
@@ -301,8 +226,8 @@ class Society:
             if stage == "play":
                 outcome = self._play(turn, owned, where)
                 played = np.ones(worlds, bool) if where is None else where
-            for inst in self._hooks["settle"]:
-                self._keep(inst, self._call("settle", inst, turn, owned, where), where)
+            for inst in self.hooks.having["settle"]:
+                self.states[inst.address] = self._call("settle", inst, turn, owned, where)
         return turn, outcome, played
 
     def _funds(self) -> Array | None:
@@ -318,20 +243,20 @@ class Society:
         return bool((self.memory.stage < 0).any())
 
     def _deliberate(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> None:
-        for inst in self._hooks["deliberate"]:
+        for inst in self.hooks.having["deliberate"]:
             due = self.agenda.due(inst, self.memory.plays)
             due = due if where is None else due & where
-            self._keep(inst, self._call("deliberate", inst, turn, owned, due), due)
+            self.states[inst.address] = self._call("deliberate", inst, turn, owned, due)
         self._govern(turn, owned, where)
 
     def _govern(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> None:
-        for inst in self._hooks["govern"]:
+        for inst in self.hooks.having["govern"]:
             self.constitution.write(self.states, self._call("govern", inst, turn, owned, where), where)
 
     def _play(self, turn: Turn, owned: dict[str, dict[str, Array]], where: Bool | None) -> Outcome:
         play: Play = owned["dilemma"]
         self._govern(turn, owned, where)
-        for inst in self._hooks["permit"]:
+        for inst in self.hooks.having["permit"]:
             bounds = self._call("permit", inst, turn, owned, where)
             if bounds:
                 play = self.dilemma.limit(self.state, play, bounds)
@@ -357,36 +282,8 @@ class Society:
         self, hook: str, inst: Institution, turn: Turn, owned: dict[str, dict[str, Array]],
         where: Bool | None,
     ) -> Any:  # fmt: skip
-        """The only way into a hook that may draw, pay or append conduct.
-
-        It has the institution's own actions and random numbers, pays under its name, and what it pays
-        and appends is in effect only in the worlds `where`.
-        """
         name = inst.address
-        # What other stages draw shifts nothing: rounds of deliberation are odd, of response even.
-        slot = {"deliberate": 1 + 2 * turn.round, "play": 0, "respond": 2 + 2 * turn.round}[turn.stage]
-        turn.actions = owned.get(name, {})
-        turn.rng = self._rngs[name].begin(self.age, PHASES[hook] + len(PHASES) * slot)
-        turn.ledger.institution, turn.ledger.active = name, where
-        shown = dict(turn.conduct) if where is not None else {}
-        result = getattr(inst, hook)(self.states[name], turn)
-        if where is not None:
-            self._confine(turn.conduct, shown, where)
-        return result
-
-    def _keep(self, inst: Institution, new: Any, where: Bool | None) -> None:
-        """Take over the state that a hook has returned, in the worlds `where`."""
-        name = inst.address
-        self.states[name] = new if where is None else select(where, new, self.states[name])
-
-    @staticmethod
-    def _confine(conduct: dict[str, Array], shown: Mapping[str, Array], where: Bool) -> None:
-        """Keep what a hook has appended to the `conduct` that was `shown` to the worlds `where`."""
-        for name, value in conduct.items():
-            before = shown.get(name)
-            if value is not before:
-                here = where.reshape((-1,) + (1,) * (value.ndim - 1))
-                conduct[name] = np.where(here, value, 0.0 if before is None else before)
+        return self.hooks.call(hook, inst, self.states[name], turn, owned.get(name, {}), self.age, where)
 
     def _felt(self, outcome: Outcome, had: Array, has: Array, played: Bool) -> Array:
         """What the citizens feel of a step, `(B, N)`, in which the round's money went from `had` to `has`.
@@ -443,7 +340,7 @@ class Society:
             for name, group in self.groups.items()
         }
         ledger.closed = True
-        for inst in self._hooks["reward"]:
+        for inst in self.hooks.having["reward"]:
             for name, extra in inst.reward(self.states[inst.address], utility, turn).items():
                 reward[name] = reward[name] + extra
         memory.wealth = memory.wealth + ledger.net
@@ -464,8 +361,8 @@ class Society:
                 memory.stage = np.where(done, -1, memory.stage)
         self._look(final if not self.autoreset else None)
         # Copies: policies are shown the originals, and the next step enforces the mask.
-        seen, last = _copied(self.observation), final and _copied(final)
-        mask = self.mask and _copied(self.mask)
+        seen, last = copied(self.observation), final and copied(final)
+        mask = self.mask and copied(self.mask)
         return Transition(
             seen, reward, terminated, truncated, discount, played, last, mask,
             turn.conduct, outcome.money, ledger, welfare,
@@ -499,7 +396,7 @@ class Society:
 
     def _observe(self) -> dict[str, NDArray[np.float32]]:
         values = {"dilemma": self.dilemma.observe(self.state)}
-        for inst in self._hooks["announce"]:
+        for inst in self.hooks.having["announce"]:
             values[inst.address] = inst.announce(self.states[inst.address], self.charter)
         if self.agenda.staged:
             values["stage"] = self.agenda.announce(self.memory.stage)
@@ -508,14 +405,14 @@ class Society:
     def _excluded(self) -> Bool | None:
         """Citizens who are not there, `(B, N)`; None: all are."""
         absent = None
-        for inst in self._hooks["excluded"]:
+        for inst in self.hooks.having["excluded"]:
             excluded = inst.excluded(self.states[inst.address])
             if excluded is not None:
                 absent = excluded if absent is None else absent | excluded
         return absent
 
     def _mask(self) -> dict[str, Bool] | None:
-        if not self.agenda.staged and not self._hooks["excluded"]:
+        if not self.agenda.staged and not self.hooks.having["excluded"]:
             return None
         mask = self.agenda.mask(self.memory.stage, self.memory.plays)
         if self._absent is not None:
@@ -567,89 +464,20 @@ class Society:
 
     @classmethod
     def load(cls, path: str | Path, society: Society | None = None) -> Society:
-        """The society that `save` wrote, in mid-episode.
-
-        Args:
-            path: the file.
-            society: where to restore it; by default the one described in the file is built.
-
-        Raises:
-            CorruptCheckpoint: the file is truncated or damaged, is of another society, or of one that only
-                its own program can build; `society` is then as it was.
-        """
-        arrays, config = read_arrays(path)
-        try:
-            society = cls.restored(config, arrays, society)
-            society.set_state(arrays)
-        except CommonwealError as error:
-            raise CorruptCheckpoint(f"{path} is not a readable society: {error}") from error
-        return society
-
-    @classmethod
-    def restored(
-        cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], society: Society | None = None
-    ) -> Society:
-        """The society of which `arrays` are the state: `society`, or the one that `config` describes.
-
-        Raises:
-            CorruptCheckpoint: it is another one, more worlds or agents are described than there are
-                numbers of, or a part has no registered name.
-        """
-        if society is not None:
-            if json.loads(json.dumps(society.to_dict())) != config:
-                raise CorruptCheckpoint(f"it is of the society {told(config)}; allowed: {society!r}")
-            return society
-        try:
-            require(isinstance(config, Mapping), "a society", config, "a table")
-            shape = np.shape(arrays.get("society.wealth", ()))
-            citizens = sum(registry.dilemma_from(config.get("dilemma")).groups.values())  # type: ignore[arg-type]
-            described = config.get("num_worlds"), citizens
-            fitting = len(shape) == 2 and described[0] == shape[0] and citizens <= shape[1]
-            require(fitting, "worlds and agents of a checkpoint", described, f"the {shape} that it holds")
-            return cls.from_dict(config)
-        except UnknownName as error:
-            hint = "what has no registered name is built by its program: give load or resume the society"
-            raise CorruptCheckpoint(f"{error}; {hint}") from error
-        except Exception as error:
-            raise CorruptCheckpoint(f"it describes no society: {error}") from error
+        """The society that `save` wrote, in mid-episode; see `saving.load`."""
+        return saving.load(path, society)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
-        return {
-            "dilemma": registry.describe(self.dilemma),
-            "institutions": [registry.describe(inst) for inst in self.institutions],
-            "num_worlds": self.num_worlds,
-            "time_limit": self.time_limit,
-            "step_limit": self.step_limit,
-            "credit": None if np.isinf(self.credit) else self.credit,
-            "endowment": self.endowment,
-            "treasury_weight": self.treasury_weight,
-            "autoreset": self.autoreset,
-        }
+        return saving.describe(self)
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any], seed: int | NDArray[np.uint64] = 0) -> Society:
         """The society that `to_dict` described, at its start with `seed`."""
-        known = [name for name in signature(cls).parameters if name != "seed"]
-        require(isinstance(config, Mapping), "a society", config, f"a table of {', '.join(known)}")
-        for name in config:
-            if name not in known:
-                raise UnknownName("option of a society", name, known)
-        options = dict(config)
-        dilemma = registry.dilemma_from(options.pop("dilemma", None))
-        stack = options.pop("institutions", None)
-        require(isinstance(stack, list | tuple), "institutions", stack, "a list of tables")
-        institutions = [registry.institution_from(plain) for plain in stack]
-        if options.get("credit") is None:
-            options["credit"] = np.inf
-        return cls(dilemma, institutions, seed=seed, **options)
+        return saving.build(config, seed)
 
     def __repr__(self) -> str:
         inside = repr(self.dilemma)
         for inst in self.institutions:
             inside = f"{inst!r}<{inside}>"
         return f"Society<{inside}>(num_worlds={self.num_worlds})"
-
-
-def _copied(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name: array.copy() for name, array in arrays.items()}

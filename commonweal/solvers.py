@@ -108,7 +108,7 @@ def model_of(society: Society) -> Model:
     def model(coordinate: Array, levels: Levels, shock: float) -> OneStep:
         worlds = at_states(society, coordinate)
         worlds._dilemma_rng = Fixed(len(coordinate), shock, society.dilemma.id)
-        worlds._rngs = {name: Fixed(len(coordinate), None, name) for name in worlds._rngs}
+        worlds.hooks.rngs = {name: Fixed(len(coordinate), None, name) for name in worlds.hooks.rngs}
         before = worlds.states
         entries = levels if space.levels else space.low + step_size * levels
         step = worlds.step({group: np.asarray(entries, np.float64)[:, :, None]})

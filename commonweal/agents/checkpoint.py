@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from commonweal.errors import CorruptCheckpoint, InvalidParameter, require, told
+from commonweal.saving import restored
 from commonweal.society import Society
 from commonweal.state import check_arrays
 from commonweal.storage import read_arrays, write_arrays
@@ -51,7 +52,7 @@ def read(cls: type[P], path: str | Path, society: Society | None, device: str | 
     before = None
     try:
         require(config["format"] == FORMAT, "format", config["format"], FORMAT)
-        society = Society.restored(config["society"], _part(arrays, "society"), society)
+        society = restored(config["society"], _part(arrays, "society"), society)
         before = society.get_state()  # the learner restarts it before all that may be amiss is known
         learner = cls(
             society, _settings(config["learner"], arrays), replicates=len(arrays["seeds"]),

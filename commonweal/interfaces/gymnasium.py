@@ -16,7 +16,8 @@ from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import RENDER_MODES, Renderer, check_render_mode
 from commonweal.interfaces.spaces import Face
 from commonweal.random import whole_seed
-from commonweal.society import Society, Transition
+from commonweal.society import Society
+from commonweal.transition import Transition
 from commonweal.typed import fit
 
 FACE_OPTIONS = ("group", "learner", "policies", "continuous", "discrete", "render_mode")

@@ -17,7 +17,8 @@ from commonweal.errors import InvalidAction, require
 from commonweal.interfaces.assembly import Layer, assemble, fresh_seed
 from commonweal.interfaces.rendering import RENDER_MODES, Renderer, check_render_mode
 from commonweal.interfaces.spaces import Face
-from commonweal.society import Society, Transition
+from commonweal.society import Society
+from commonweal.transition import Transition
 
 Observations = dict[str, NDArray[np.float32]]
 Infos = dict[str, dict[str, Any]]

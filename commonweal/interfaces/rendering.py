@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from commonweal.errors import require
 from commonweal.extras import extra
-from commonweal.society import Society, Transition
+from commonweal.society import Society
+from commonweal.transition import Transition
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -22,7 +22,8 @@ from commonweal.interfaces.others import OtherAgents, Others, learning_group
 from commonweal.interfaces.rendering import Renderer, check_render_mode
 from commonweal.interfaces.spaces import Face
 from commonweal.random import whole_seed
-from commonweal.society import Society, Transition
+from commonweal.society import Society
+from commonweal.transition import Transition
 
 with extra():
     from stable_baselines3.common.vec_env import VecEnv
