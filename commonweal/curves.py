@@ -24,10 +24,10 @@ def isoelastic(consumption: Values, aversion: Values) -> Any:
 
     Of nothing it is `-1 / (1 - a)` for an aversion below one, else minus infinity; of a debt nan.
     """
-    power = 1.0 - np.asarray(aversion, np.float64)
+    power: Any = 1.0 - aversion if isinstance(aversion, float) else 1.0 - np.asarray(aversion, np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         log = np.log(consumption)
-        if np.ndim(power) == 0:
+        if isinstance(power, float):
             return np.expm1(power * log) / power if power else log
         return np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
 
