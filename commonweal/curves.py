@@ -22,14 +22,14 @@ Values = Array | float  # of any shapes that broadcast
 def isoelastic(consumption: Values, aversion: Values) -> Any:
     """`(c^(1 - a) - 1) / (1 - a)`, the logarithm at a = 1 (CRRA; a Box-Cox transform), of any shape.
 
-    Of nothing it is `-1 / (1 - a)` for an aversion below one, else minus infinity; of a debt nan.
+    Of nothing it is `-1 / (1 - a)` for an aversion below one, else minus infinity; of a debt nan. (Of both
+    NumPy warns, as of the logarithm.)
     """
     power: Any = 1.0 - aversion if isinstance(aversion, float) else 1.0 - np.asarray(aversion, np.float64)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        log = np.log(consumption)
-        if isinstance(power, float):
-            return np.expm1(power * log) / power if power else log
-        return np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
+    log = np.log(consumption)
+    if isinstance(power, float):
+        return np.expm1(power * log) / power if power else log
+    return np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
 
 
 def isoelastic_inverse(utility: Values, aversion: Values) -> Any:

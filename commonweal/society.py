@@ -174,7 +174,7 @@ class Society:
         self.memory.stage = self.agenda.first(self.memory.plays)
         self.observation = self._observe()
         self.mask = self._mask()
-        return {name: array.copy() for name, array in self.observation.items()}
+        return _copied(self.observation)
 
     def _world_seeds(self, seed: int | NDArray[np.uint64]) -> NDArray[np.uint64]:
         if isinstance(seed, np.ndarray):
@@ -373,8 +373,11 @@ class Society:
         self.observation = final if final is not None and not self.autoreset else self._observe()
         self.mask = self._mask()
         # Copies: policies are shown the originals, and the next step enforces the mask.
-        seen, last, mask = map(_copied, (self.observation, final, self.mask))
-        assert seen is not None
+        seen, last, mask = (
+            _copied(self.observation),
+            final and _copied(final),
+            self.mask and _copied(self.mask),
+        )
         return Transition(
             seen, reward, terminated, truncated, discount, last, mask, turn.conduct, money, ledger, welfare
         )
@@ -500,5 +503,5 @@ class Society:
         return f"Society<{inside}>(num_worlds={self.num_worlds})"
 
 
-def _copied(arrays: Mapping[str, NDArray[Any]] | None) -> dict[str, NDArray[Any]] | None:
-    return None if arrays is None else {name: array.copy() for name, array in arrays.items()}
+def _copied(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: array.copy() for name, array in arrays.items()}
