@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 INSIDE, ROUNDED, OUTSIDE = range(3)
 # Actions as they mostly are; and any: of any strides, read-only or not, aligned or not.
 _PLAIN = types.float64[:, :, ::1]
-_ANY = types.Array(types.float64, 3, "A", readonly=True, aligned=False)
+_ANY, _ANY_2D = (types.Array(types.float64, axes, "A", readonly=True, aligned=False) for axes in (3, 2))
 
 
 def margin(low: Array, high: Array) -> Array:
@@ -33,7 +33,7 @@ def margin(low: Array, high: Array) -> Array:
 
 
 def table(low: Array, high: Array, slack: Array, whole: NDArray[np.bool_] | bool = False) -> Array:
-    """What `position` and `settle` read of columns: bounds, bounds with slack, whether whole; `(5, C)`."""
+    """What the kernels below read of columns: bounds, bounds with slack, whether whole; `(5, C)`."""
     return np.stack([low, high, low - slack, high + slack, np.broadcast_to(whole, low.shape)])
 
 
@@ -43,41 +43,54 @@ def position(values, columns):  # type: ignore[no-untyped-def]
 
     NaN is outside, as is what is not whole where whole numbers are asked for; `columns` is a `table`.
     """
-    found = INSIDE
+    found, worlds, agents = INSIDE, values.shape[0], values.shape[1]
     for c in range(values.shape[2]):
-        low, high, lowest, highest, outside = columns[0, c], columns[1, c], columns[2, c], columns[3, c], 0
-        for b in range(values.shape[0]):  # counting has no branches: it is most of the work
-            for i in range(values.shape[1]):
+        low, high, lowest, highest, whole = columns[:, c]
+        outside, fractions = 0, 0
+        for b in range(worlds):  # counting has no branches: it is most of the work
+            for i in range(agents):
                 outside += int(not low <= values[b, i, c] <= high)
+        if whole != 0.0:
+            for b in range(worlds):
+                for i in range(agents):
+                    fractions += int(values[b, i, c] != np.rint(values[b, i, c]))
+        if fractions:
+            return OUTSIDE
         if outside:
             found = ROUNDED
-            for b in range(values.shape[0]):
-                for i in range(values.shape[1]):
+            for b in range(worlds):
+                for i in range(agents):
                     if not lowest <= values[b, i, c] <= highest:
                         return OUTSIDE
-        if columns[4, c] != 0.0:
-            broken = 0
-            for b in range(values.shape[0]):
-                for i in range(values.shape[1]):
-                    broken += int(values[b, i, c] != np.rint(values[b, i, c]))
-            if broken:
-                return OUTSIDE
     return found
 
 
-@njit(signature=types.void(types.float32[:, :, ::1], types.float32[:, ::1]), error_model="numpy")
-def settle(seen, columns):  # type: ignore[no-untyped-def]
-    """Move what rounding has led out of its range to the bound, in place; `seen (B, n, D)`, a `table`."""
-    flat, width = seen.reshape(-1), seen.shape[2]
-    for d in range(width):
-        low, high, lowest, highest, outside = columns[0, d], columns[1, d], columns[2, d], columns[3, d], 0
-        if low == -np.inf and high == np.inf:
-            continue
-        for k in range(d, flat.size, width):
-            outside += int(not low <= flat[k] <= high)
-        if outside:
-            for k in range(d, flat.size, width):
-                if lowest <= flat[k] < low:
-                    flat[k] = low
-                if high < flat[k] <= highest:
-                    flat[k] = high
+@njit(
+    signature=types.void(types.float32[:, :, ::1], types.int64, types.float32[:, ::1]), error_model="numpy"
+)  # fmt: skip
+def settle(seen, d, columns):  # type: ignore[no-untyped-def]
+    """Move what rounding has led out of the range of column d to the bound, in place; `seen (B, n, D)`."""
+    low, high, lowest, highest = columns[0, d], columns[1, d], columns[2, d], columns[3, d]
+    for b in range(seen.shape[0]):
+        for i in range(seen.shape[1]):
+            if lowest <= seen[b, i, d] < low:
+                seen[b, i, d] = low
+            if high < seen[b, i, d] <= highest:
+                seen[b, i, d] = high
+
+
+@njit(
+    signature=types.void(types.float32[:, :, ::1], types.int64, _ANY_2D, types.float32[:, ::1]),
+    error_model="numpy",
+)  # fmt: skip
+def write(seen, d, value, columns):  # type: ignore[no-untyped-def]
+    """Put `value`, `(B, n)` or `(B, 1)`, into column d of `seen (B, n, D)`, and `settle` it; a `table`."""
+    worlds, agents, outside = seen.shape[0], seen.shape[1], 0
+    low, high = columns[0, d], columns[1, d]
+    for b in range(worlds):
+        for i in range(agents):
+            one = np.float32(value[b, i if value.shape[1] > 1 else 0])
+            seen[b, i, d] = one
+            outside += int(not low <= one <= high)  # counting has no branches
+    if outside:
+        settle(seen, d, columns)

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.bounds import OUTSIDE, ROUNDED, margin, position, settle, table
+from commonweal.bounds import OUTSIDE, ROUNDED, margin, position, settle, table, write
 from commonweal.envs.base import Dilemma
 from commonweal.errors import IncompatibleInstitution, InvalidAction
 from commonweal.institutions.base import Charter, Institution
@@ -18,6 +18,7 @@ from commonweal.spaces import Action, Choice, Signal
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+FLOAT64 = np.dtype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -276,17 +277,19 @@ class Columns:
         """Observation arrays `(B, n, D)` from `{owner: {column: value}}`."""
         observation = {}
         for name, group in self.groups.items():
-            array = np.empty((num_worlds, group.size, group.observation_size), np.float32)
+            each, alike = (num_worlds, group.size), (num_worlds, 1)
+            array, ranges = np.empty((*each, group.observation_size), np.float32), group.observation_ranges
             start = 0
             for owner, signal in group.signals:
                 value = values[owner][signal.name]
                 if signal.group is None and not signal.public and value.shape[1] > group.size:
                     value = value[:, group.agents]
-                if signal.width == 1 and value.ndim == 2:
-                    array[..., start] = value
+                if signal.width == 1 and value.shape in (each, alike) and value.dtype == FLOAT64:
+                    write(array, start, value, ranges)
                 else:
-                    array[..., start : start + signal.width] = value
+                    array[..., start : start + signal.width] = value if value.ndim == 3 else value[..., None]
+                    for column in range(start, start + signal.width):
+                        settle(array, column, ranges)
                 start += signal.width
-            settle(array, group.observation_ranges)
             observation[name] = array
         return observation

@@ -23,17 +23,15 @@ def isoelastic(consumption: Values, aversion: Values) -> Any:
     """`(c^(1 - a) - 1) / (1 - a)`, the logarithm at a = 1 (CRRA; a Box-Cox transform), of any shape.
 
     Of nothing it is `-1 / (1 - a)` for an aversion below one, else minus infinity; of a debt nan, unless
-    a = 0: then it is a line.
+    a = 0: then it is a line. (NumPy warns of both, as of the logarithm.)
     """
-    consumption, power = np.asarray(consumption, np.float64), 1.0 - np.asarray(aversion, np.float64)
-    if np.ndim(power) == 0 and power == 1.0:
-        return consumption - 1.0
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        log = np.log(consumption)
-        if np.ndim(power) == 0:
-            return np.expm1(power * log) / power if power else log
-        curve = np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
-    return np.where(power == 1.0, consumption - 1.0, curve)
+    if isinstance(aversion, float) and aversion == 0.0:
+        return np.asarray(consumption, np.float64) - 1.0
+    power: Any = 1.0 - aversion if isinstance(aversion, float) else 1.0 - np.asarray(aversion, np.float64)
+    log = np.log(consumption)
+    if isinstance(power, float):
+        return np.expm1(power * log) / power if power else log
+    return np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
 
 
 def isoelastic_inverse(utility: Values, aversion: Values) -> Any:

@@ -323,9 +323,10 @@ class Society:
             return total + public
         if not public.any() and not memory.public.any():
             return total
-        before, memory.public = memory.public, memory.public + public
-        had = had + shares(before, had - floor)
-        has = has + shares(memory.public, has - floor)
+        now = memory.public + public
+        had, has = had + shares(memory.public, had - floor), has + shares(now, has - floor)
+        if self.agenda.staged:
+            memory.public = now
         return total + (self._felt(outcome, had, has, played) - utility).sum(axis=1)
 
     def _conclude(self, turn: Turn, outcome: Outcome, played: Bool) -> Transition:
@@ -376,7 +377,7 @@ class Society:
         if outcome.terminated is not None:
             memory.ending = memory.ending | (outcome.terminated & played)
         memory.stage, over = self.agenda.next(memory.stage, memory.plays)
-        if not self.dilemma.quasilinear:
+        if self.agenda.staged and not self.dilemma.quasilinear:
             memory.purse = np.where(over[:, None], 0.0, memory.purse)
             memory.public = np.where(over, 0.0, memory.public)
         limit = np.zeros(self.num_worlds, bool)

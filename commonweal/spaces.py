@@ -89,11 +89,6 @@ class Real:
         for name, hint in (("low", float), ("high", float), ("unit", str), ("levels", Levels)):
             object.__setattr__(self, name, fit(f"Real.{name}", getattr(self, name), hint))
         check_range("Real range", self.low, self.high)
-        if self.levels and self.low < 0.0 < self.high:  # there must be a way not to act
-            nearest = self.low + self.step * round(-self.low / self.step)
-            allowed = f"levels of {self.low:g} to {self.high:g}, one of them 0"
-            zero = abs(nearest) <= 1e-9 * (self.high - self.low)
-            require(zero, "Real.levels", self.levels, allowed)
 
     @property
     def size(self) -> int:

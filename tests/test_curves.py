@@ -37,6 +37,7 @@ def test_isoelastic_utility_and_its_inverse(aversion):
     assert curves.isoelastic_inverse(ours[middling], aversion) == pytest.approx(AMOUNTS[middling], rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_isoelastic_utility_of_nothing_and_of_a_debt():
     assert curves.isoelastic(0.0, 0.5) == -2.0
     assert curves.isoelastic(0.0, 1.0) == curves.isoelastic(0.0, BESIDE[0]) == -np.inf

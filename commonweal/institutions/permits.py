@@ -42,7 +42,8 @@ class TradableQuotas(Institution):
         base: conduct that uses up permits, one per unit.
         allocation: permits issued to each citizen per play.
         max_price: highest limit price, money per permit.
-        levels: levels of prices and of quantities; None: continuous.
+        levels: levels of prices, of quantities to buy and of quantities to sell, nothing among them; None:
+            continuous.
         name: address in the society.
     """
 
@@ -79,9 +80,10 @@ class TradableQuotas(Institution):
     def actions(self, charter: Charter) -> list[Action]:
         """A limit price and a quantity."""
         most = float(np.max(self.allocation))
+        both = self.levels and 2 * self.levels - 1  # an order of nothing is always among them
         return [
             Action(f"{self.name}_price", Real(0.0, self.max_price, "money per unit", self.levels)),
-            Action(f"{self.name}_quantity", Real(-most, most, "units", self.levels)),
+            Action(f"{self.name}_quantity", Real(-most, most, "units", both)),
         ]
 
     def signals(self, charter: Charter) -> list[Signal]:
