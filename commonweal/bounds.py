@@ -8,10 +8,9 @@ is further outside was never meant to be inside, and is refused (actions) or lef
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from commonweal.jit import njit
+from commonweal.jit import njit, types
 
 Array = NDArray[np.float64]
 

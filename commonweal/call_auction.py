@@ -15,9 +15,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from commonweal.jit import njit
 
 Array = NDArray[np.float64]
 ROUNDING = 1e-12  # of all that is ordered: a smaller rest of an order is none
@@ -51,7 +52,7 @@ def clear(limit: Array, demand: Array, supply: Array) -> Cleared:
     return found
 
 
-@numba.njit(cache=True)
+@njit
 def _clear(limit, demand, supply, price, bought, sold):  # type: ignore[no-untyped-def]
     worlds = len(limit)
     for b in range(worlds):
@@ -68,7 +69,7 @@ def _clear(limit, demand, supply, price, bought, sold):  # type: ignore[no-untyp
         price[b, 0] = 0.5 * (low + high)
 
 
-@numba.njit(cache=True)
+@njit
 def _volume(order, limit, demand, supply):  # type: ignore[no-untyped-def]
     """The largest volume: at each limit the less of what is asked up to it and bid from it on."""
     volume, asked, bid, k = 0.0, 0.0, demand.sum(), 0
@@ -83,7 +84,7 @@ def _volume(order, limit, demand, supply):  # type: ignore[no-untyped-def]
     return volume
 
 
-@numba.njit(cache=True)
+@njit
 def _serve(order, limit, quantity, volume, rest, served):  # type: ignore[no-untyped-def]
     """Fill `served` from the first of `order` on; returns the last limit served and the first that waits."""
     last, left, k = math.nan, volume, 0

@@ -95,7 +95,7 @@ def power_mean(values: Values, power: Values, weight: Values) -> Any:
 
 
 def shares_of_powers(base: Values, power: Values) -> Any:
-    """`b_i^m / sum_j b_j^m` over the last axis for m > 0, a contest's success function; nan if all b are 0.
+    """`b_i^m_i / sum_j b_j^m_j` over the last axis for m > 0, a contest's success function; nan if all are 0.
 
     Args:
         base: b, 0 or more, `(..., N)`.
@@ -103,9 +103,15 @@ def shares_of_powers(base: Values, power: Values) -> Any:
 
     Source: Skaperdas (1996), Economic Theory 7, 283-290 (recalled).
     """
-    base = np.asarray(base, np.float64)
-    with np.errstate(invalid="ignore", under="ignore"):
-        force = (base / base.max(axis=-1, keepdims=True)) ** power
+    base, power = np.asarray(base, np.float64), np.asarray(power, np.float64)
+    largest = base.max(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
+        # In logarithms, of what is left when the largest is taken out of all: it matters where powers differ.
+        force = power * np.log(base / largest)
+        if power.ndim and power.shape[-1] > 1:
+            force = force + (power - power.max(axis=-1, keepdims=True)) * np.log(largest)
+            force = force - force.max(axis=-1, keepdims=True)
+        force = np.exp(force)
     return force / force.sum(axis=-1, keepdims=True)
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import llvmlite
 import numba
+from numba import types as types  # of arguments, for signatures
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.misc.appdirs import AppDirs
 

@@ -317,5 +317,6 @@ def test_the_inspector_sees_the_bribes_it_took():
     actions["citizens"][0, 2, index(society, "citizens", "inspector_offer")] = 5
     actions["inspector"][:] = 1
     step = society.step(actions)
-    assert np.allclose(step.observation["inspector"][0, 0], [0, 0, 10, 0, 0, 0, 0, 0])
+    bribes = society.groups["inspector"].signal_slice("inspector_bribes")
+    assert np.allclose(step.observation["inspector"][0, 0, bribes], [0, 0, 10, 0, 0, 0, 0, 0])
     assert step.reward["inspector"].item() == 11.0

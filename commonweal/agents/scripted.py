@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from commonweal.columns import Group
 from commonweal.errors import NotExact, UnknownName, require
-from commonweal.random import Streams, seeds_of
+from commonweal.random import Streams, seeds_of, whole_seed
 from commonweal.references import Rule, Yardstick
 from commonweal.society import Society
 from commonweal.spaces import Choice
-from commonweal.typed import fit, whole
+from commonweal.typed import fit
 
 Array = NDArray[np.float64]
 SCRIPTED = 1 << 21  # owner of the random numbers of scripted policies
@@ -39,8 +39,7 @@ class Scripted:
 
     def reseed(self, seed: int) -> None:
         """Start the rule's random numbers anew, from its own seed and this one."""
-        seed = whole("seed", seed, 0, 2**64 - 1)
-        mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1, np.uint64)[0]
+        mixed = np.random.SeedSequence((self.seed, whole_seed(seed))).generate_state(1, np.uint64)[0]
         self._restart(int(mixed >> np.uint64(1)))
 
     def act(

@@ -72,7 +72,7 @@ def _equilibrium(
     game: Employment, employers: list[Employer], terms: list[Terms], kind: Kind, selection: str
 ) -> Yardstick:
     """Terms offered in every round and answered by the workers."""
-    later, idle = game.weight - 1.0, sum(one.o for one in employers)
+    later, idle = game.later_weight, sum(one.o for one in employers)
     flow = sum(one.welfare(t.wage, t.slope) for one, t in zip(employers, terms, strict=True))
     welfare, gain = idle + later * flow, later * max(t.gain for t in terms)
     wage, slope = (np.concatenate([getattr(t, name) for t in terms]) for name in ("wage", "slope"))
@@ -87,7 +87,7 @@ def _planner(game: Employment, employers: list[Employer], kind: Kind) -> Yardsti
     wage, slope, effort, total = zip(*(one.first_best() for one in employers), strict=True)
     idle = np.array([one.o for one in employers])
     works = np.array(total) > idle
-    welfare = idle.sum() + (game.weight - 1.0) * np.maximum(total, idle).sum()
+    welfare = idle.sum() + game.later_weight * np.maximum(total, idle).sum()
     rule = Strategies(
         game,
         {

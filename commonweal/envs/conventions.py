@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.curves import geometric_sum
 from commonweal.envs.sides import SINGLE, Strategies, exactly, of
 from commonweal.envs.signalling import Signalling
 from commonweal.errors import NotExact
@@ -122,7 +123,7 @@ def _yardstick(markets: list[Market], plan: list[Convention], how: str) -> Yards
     low, high, discount = game.low_ability, game.high_ability, game.discount
     hired = discount * (low + game.share_high * (high - low))
     # The last signal is for nobody, so nobody sends it; the first round hires nobody.
-    scale = game.weight - discount ** (game.rounds - 1)
+    scale = geometric_sum(discount, game.rounds - 1)
     welfare = scale * sum(hired - market.waste(one) for market, one in zip(markets, plan, strict=True))
     gain = scale * max(market.gain(one) for market, one in zip(markets, plan, strict=True))
     last = 1.0 - 1.5 / game.rounds

@@ -281,7 +281,7 @@ class Employment(RepeatedGame):
                 for v in (self.effort_cost, self.outside_option))  # fmt: skip
         effort = answer(seen, np.tile(benefit, (self.num_workers, 1)), c)
         best = np.maximum(effort @ benefit - self.cost(effort[None])[0], o)
-        return float(o.sum() + (self.weight - 1.0) * best.sum())
+        return float(o.sum() + self.later_weight * best.sum())
 
     @classmethod
     def theory(cls) -> Iterable[Check]:

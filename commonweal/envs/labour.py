@@ -140,7 +140,7 @@ class Labour(Dilemma):
         """One period."""
         labour = play["labour"]
         income = state.skill * labour
-        following = LabourState(state.period + 1.0, state.skill, labour)
+        following = LabourState(state.period + 1.0, state.skill, labour.copy())
         over = following.period[:, 0] >= self.periods
         conduct = {"income": income, "labour": labour}
         return following, Outcome(income, conduct, over)

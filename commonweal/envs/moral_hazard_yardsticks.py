@@ -33,7 +33,7 @@ def references(game: MoralHazard) -> References:
     Raises:
         NotExact: parameters by world, or a case without an exact contract.
     """
-    rows, later = _rows(game), game.weight - 1.0
+    rows, later = _rows(game), game.later_weight
     known = {row: game.best_contract(*row) for row in set(rows)}
     wages = np.stack([known[row] for row in rows])
     kind: Kind = "enumeration" if game.wage_levels else "numerical"

@@ -63,6 +63,11 @@ class RepeatedGame(Dilemma):
         """Discounted number of rounds: what a round's payoff is worth if it is earned in all of them."""
         return geometric_sum(self.discount, self.rounds)
 
+    @property
+    def later_weight(self) -> float:
+        """`weight` of all rounds but the first."""
+        return self.discount * geometric_sum(self.discount, self.rounds - 1)
+
     def signals(self) -> list[Signal]:
         """The share of the rounds that has been played."""
         return [PROGRESS]

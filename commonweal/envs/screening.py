@@ -260,7 +260,7 @@ class Screening(RepeatedGame):
         """
         if bool(self.quantity_levels) != bool(self.price_levels):
             raise NotExact("one of quantity_levels and price_levels is None; allowed: both or neither")
-        rows, scale = self._rows(), self.weight - 1.0
+        rows, scale = self._rows(), self.later_weight
         kind: Kind = "enumeration" if self.price_levels else "closed form"
         known = {row: self.best_menu(row) for row in set(rows)}
         menus = np.stack([known[row] for row in rows])
