@@ -142,3 +142,49 @@ def test_bad_scripts_are_named():
         Constant(society, effort=5)
     with pytest.raises(NotExact, match="probabilities"):
         best_response_gain(society, Scripted(society, lambda observed, rng: {}))
+
+
+class Threshold:
+    """Every agent takes one level from a stock on, and another below; agent 0 may have numbers of its own."""
+
+    def __init__(self, cut, below, above, own=None):
+        self.rules = [own or (cut, below, above), *[(cut, below, above)] * 2]
+
+    def chosen(self, stock):
+        return np.stack([np.where(stock >= cut, above, below) for cut, below, above in self.rules], axis=-1)
+
+    def probabilities(self, observation, mask=None):
+        return {"citizens": [np.eye(5)[self.chosen(observation["citizens"][:, 0, 0])]]}
+
+
+def payoff(cut, below, above, own):
+    """What agent 0 gets, by playing on: rows of `own (B, 3)` are its cut and levels."""
+    society = Society(FISHERY, num_worlds=len(own), time_limit=500)
+    total, weight = 0.0, 1.0
+    for _ in range(400):
+        stock = society.observation["citizens"][:, :, 0]
+        levels = np.where(stock >= cut, above, below).astype(float)
+        levels[:, 0] = np.where(stock[:, 0] >= own[:, 0], own[:, 2], own[:, 1])
+        step = society.step({"citizens": levels[..., None]})
+        total, weight = total + weight * step.reward["citizens"][:, 0], weight * FISHERY.discount
+    return total
+
+
+@pytest.mark.parametrize("rule", [(30.3, 1, 4), (57.7, 0, 4), (44.4, 2, 3)])
+def test_sharp_policies_are_answered_as_well_as_by_playing(rule):
+    """No threshold rule tried by playing gains more, and the gain is that of much finer grids."""
+    society = Society(FISHERY)
+    gain = best_response_gain(society, Threshold(*rule))[0, 0]
+    cuts, levels = np.linspace(5.0, 100.0, 96), range(5)
+    tried = np.array([(c, b, a) for c in cuts for b in levels for a in levels])
+    now = payoff(*rule, np.array([rule], float))[0]
+    assert gain >= payoff(*rule, tried).max() - now - 0.01 * gain
+
+
+def test_gains_of_sharp_rules_do_not_hang_on_the_grid():
+    dilemma = make("fishery-v0")
+    selfish = dilemma.references().selfish
+    society = Society(dilemma)
+    assert best_response_gain(society, scripted(society, selfish)).max() == pytest.approx(
+        selfish.epsilon, rel=0.02
+    )
