@@ -31,7 +31,8 @@ def isoelastic(consumption: Values, aversion: Values) -> Any:
     log = np.log(consumption)
     if isinstance(power, float):
         return np.expm1(power * log) / power if power else log
-    return np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
+    curve = np.where(power == 0.0, log, np.expm1(power * log) / np.where(power == 0.0, 1.0, power))
+    return np.where(power == 1.0, np.asarray(consumption, np.float64) - 1.0, curve)
 
 
 def isoelastic_inverse(utility: Values, aversion: Values) -> Any:
