@@ -285,20 +285,20 @@ class Society:
         name = inst.address
         return self.hooks.call(hook, inst, self.states[name], turn, owned.get(name, {}), self.age, where)
 
-    def _felt(self, outcome: Outcome, had: Array, has: Array, played: Bool) -> Array:
+    def _felt(self, had: Array, has: Array, played: Bool) -> Array:
         """What the citizens feel of a step, `(B, N)`, in which the round's money went from `had` to `has`.
 
         Utility is of all that a round brings. Where it is money plus something, a payment is felt when it
         is made. Where it is not, what is paid before a play is felt with the play, and what is paid after it
         in the stage in which it is paid, as the difference that it makes.
         """
-        felt = self.dilemma.utility(self.state, outcome, has)
+        felt = self.dilemma.utility(self.state, has)
         if not self.agenda.staged:
             return felt
         if self.dilemma.quasilinear:
             return np.where(played[:, None], felt, has - had)
         after = (self.memory.stage > self.agenda.play)[:, None]
-        change = felt - self.dilemma.utility(self.state, outcome, had) if after.any() else 0.0
+        change = felt - self.dilemma.utility(self.state, had) if after.any() else 0.0
         return np.where(played[:, None], felt, np.where(after, change, 0.0))
 
     def _welfare(
@@ -327,7 +327,7 @@ class Society:
         had, has = had + shares(memory.public, had - floor), has + shares(now, has - floor)
         if self.agenda.staged:
             memory.public = now
-        return total + (self._felt(outcome, had, has, played) - utility).sum(axis=1)
+        return total + (self._felt(had, has, played) - utility).sum(axis=1)
 
     def _conclude(self, turn: Turn, outcome: Outcome, played: Bool) -> Transition:
         """Utility, wealth, limits, autoreset and the next observation."""
@@ -335,7 +335,7 @@ class Society:
         had, has = memory.purse, outcome.money + ledger.net[:, :n]
         if self.agenda.staged and not self.dilemma.quasilinear:
             memory.purse = has = had + has
-        utility = self._felt(outcome, had, has, played)
+        utility = self._felt(had, has, played)
         reward = {
             name: utility[:, group.agents] if group.citizens else ledger.net[:, group.agents]
             for name, group in self.groups.items()

@@ -90,7 +90,7 @@ def returns(game: Dilemma, rule, rng: Streams, change: Callable | None = None) -
         if change is not None:
             change(play, state)
         state, outcome = game.step(state, play, rng)
-        total = total + weight * game.utility(state, outcome, outcome.money)
+        total = total + weight * game.utility(state, outcome.money)
         weight *= game.discount
     assert (outcome.terminated).all()
     return total

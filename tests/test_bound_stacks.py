@@ -135,7 +135,7 @@ def check_accounts(name, seed, steps=12):
         free = np.zeros(3)
         if played:
             (_, (following, outcome)) = played[-1]
-            free = dilemma.utility(following, outcome, step.money).sum(axis=1)
+            free = dilemma.utility(following, step.money).sum(axis=1)
             free += 0.0 if outcome.outside is None else outcome.outside
         scale = 1.0 + max([np.abs(free).max(), *(np.abs(e.amount).max() for e in step.ledger.entries)])
         assert step.welfare + step.ledger.cost == pytest.approx(free, abs=1e-9 * scale), stack

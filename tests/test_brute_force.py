@@ -36,7 +36,7 @@ def rounds(dilemma, options):
     rng = Fixed(len(joint), 0.0, dilemma.id)
     play = {name: np.asarray(values, float)[joint] for name, values in options.items()}
     following, outcome = dilemma.step(dilemma.initial(rng), play, rng)
-    payoff = dilemma.utility(following, outcome, outcome.money)
+    payoff = dilemma.utility(following, outcome.money)
     welfare = payoff.sum(axis=1) + (0.0 if outcome.outside is None else outcome.outside)
     return payoff.reshape(*[count] * n, n), welfare.reshape([count] * n)
 
@@ -117,7 +117,7 @@ def test_fish_war(seed):
     state, payoff, welfare = game.initial(rng), np.zeros(joint.shape), None
     for played in range(5 * game.time_limit):
         state, outcome = game.step(state, play, rng)
-        payoff += game.discount**played * game.utility(state, outcome, outcome.money)
+        payoff += game.discount**played * game.utility(state, outcome.money)
         welfare = payoff.sum(axis=1) if played + 1 == game.time_limit else welfare
     shape, found = [levels] * n, game.references()
     stays = equilibria(payoff.reshape(*shape, n)).ravel()

@@ -27,7 +27,7 @@ def expected(game, state, play, worlds):
     total = 0.0
     for shock, chance in zip(NODES, CHANCES, strict=True):
         following, outcome = game.step(state, play, Fixed(worlds, float(shock), "test"))
-        total = total + chance * game.utility(following, outcome, outcome.money)
+        total = total + chance * game.utility(following, outcome.money)
     return total
 
 
@@ -210,7 +210,7 @@ def test_two_rounds_by_hand():
     following, outcome = game.step(state, {**offer, **work}, Fixed(1, 1.0, "test"))
     # Output 0.4 + 1; pay 0.1 + 0.5 * 1.4 = 0.8; profit 0.6; toil 0.08.
     assert outcome.money[0] == pytest.approx([0.6, 0.8])
-    reward = game.utility(following, outcome, outcome.money)[0]
+    reward = game.utility(following, outcome.money)[0]
     assert reward == pytest.approx([0.6, 1 - np.exp(-0.72)])
 
 

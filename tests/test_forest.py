@@ -86,7 +86,7 @@ def test_no_deviation_from_the_equilibrium_pays(parameters):
             if deviate and play == 0:
                 work[:, 0] = 1.0 - work[:, 0]
             state, outcome = step(dilemma, state, work)
-            total += weight * dilemma.utility(state, outcome, outcome.money)[:, 0]
+            total += weight * dilemma.utility(state, outcome.money)[:, 0]
             weight *= dilemma.discount
         return total
 

@@ -40,7 +40,7 @@ def expected(game, wages, effort):
     play = {name: np.zeros((len(worlds), 1)) for name in game.columns}
     play |= {"accept": np.ones((len(worlds), 1)), "effort": np.repeat(effort, GRID)[:, None].astype(float)}
     following, outcome = game.step(state, play, Even(len(wages)))
-    reward = game.utility(following, outcome, outcome.money)
+    reward = game.utility(following, outcome.money)
     return reward.reshape(len(wages), GRID, 2).mean(axis=1)
 
 
@@ -132,7 +132,7 @@ def test_two_rounds_by_hand():
     rng.uniform = lambda n: np.full((1, n), 0.9)  # above 0.2: success
     following, outcome = game.step(state, play, rng)
     assert outcome.money[0] == pytest.approx([0.5, 0.5])
-    assert game.utility(following, outcome, outcome.money)[0] == pytest.approx([0.5, 0.23])
+    assert game.utility(following, outcome.money)[0] == pytest.approx([0.5, 0.23])
 
 
 def test_json_and_a_wage_floor():

@@ -160,17 +160,17 @@ def test_a_payment_outside_the_play_is_felt_once(name, stage, amount):
     alone = Society(dilemma, [])
     play = {"citizens": paying(Society(dilemma, [fee]), who)["citizens"][..., : len(dilemma.actions())]}
     step = alone.step(play)
-    utility = dilemma.utility(alone.state, None, step.money)
+    utility = dilemma.utility(alone.state, step.money)
     if dilemma.subsistence is not None and stage == "deliberate":
         amount = min(amount, 0.0)  # nothing is there yet from which to pay
-    less = dilemma.utility(alone.state, None, step.money - amount * who)
+    less = dilemma.utility(alone.state, step.money - amount * who)
     assert free == pytest.approx(utility[0])
     assert paid == pytest.approx(less[0])
     after = less  # what counts in W: a gift of the treasury is the citizens' money in the end
     if amount < 0.0:
         has = step.money - amount * who
         spare = np.full_like(has, 1.0) if dilemma.subsistence is None else has - dilemma.subsistence
-        after = dilemma.utility(alone.state, None, has + shares(np.array([amount]), spare))
+        after = dilemma.utility(alone.state, has + shares(np.array([amount]), spare))
     assert paid_welfare - free_welfare == pytest.approx((after - utility).sum(), abs=1e-9)
     assert played.played.all() == (stage == "deliberate")
 

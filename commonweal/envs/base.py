@@ -133,7 +133,7 @@ class Dilemma(Parameters):
         """Loss imposed on the others relative to the null act, `(B, N)`. Oracle."""
         raise NotImplementedError
 
-    def utility(self, state: Any, outcome: Outcome, money: Array) -> Array:
+    def utility(self, state: Any, money: Array) -> Array:
         """Utility `(B, N)` of the play that led to `state`, with `money (B, N)` after all payments.
 
         The identity by default. What it needs besides money (labour, say) stands in the state.

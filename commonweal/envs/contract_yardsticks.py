@@ -143,7 +143,7 @@ def played(game: Employment, wage: float, slope: float, effort: float) -> tuple[
         work = {"accept": np.ones((1, 1)), "effort_1": np.full((1, 1), effort)}
         state, _ = game.step(state, {**terms, **work}, Fixed(1, 0.0, game.id))
         state, outcome = game.step(state, {**terms, **work}, Fixed(1, float(shock), game.id))
-        reward = game.utility(state, outcome, outcome.money)[0]
+        reward = game.utility(state, outcome.money)[0]
         profit += chance * float(reward[0])
         utility += chance * float(reward[share])
     r, o = float(np.max(game.risk_aversion)), float(np.max(game.outside_option))

@@ -230,7 +230,7 @@ class Employment(RepeatedGame):
             workers = np.zeros((len(firms), self.num_workers))
         return np.concatenate([firms, workers], axis=1)
 
-    def utility(self, state: EmploymentState, outcome: Outcome, money: Array) -> Array:
+    def utility(self, state: EmploymentState, money: Array) -> Array:
         """Principals are risk neutral; workers have CARA utility of money less toil."""
         workers, felt = self.agents_of("workers"), money.copy()
         outside, r = of(self.outside_option, workers), of(self.risk_aversion, workers)

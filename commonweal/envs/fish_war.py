@@ -129,7 +129,7 @@ class FishWar(Dilemma):
         """A trace of fish: the logarithm of nothing is not defined."""
         return SUBSISTENCE
 
-    def utility(self, state: FishWarState, outcome: Outcome, money: Array) -> Array:
+    def utility(self, state: FishWarState, money: Array) -> Array:
         """The logarithm of what is consumed: the catch after all payments."""
         return np.log(np.maximum(money, SUBSISTENCE))
 

@@ -226,7 +226,7 @@ class Forest(Dilemma):
             work = np.where(stocked, work, np.clip(work, *bounds["planting"]))
         return {**play, "work": np.clip(work, 0.0, 1.0)}
 
-    def utility(self, state: ForestState, outcome: Outcome, money: Array) -> Array:
+    def utility(self, state: ForestState, money: Array) -> Array:
         """Money and the enjoyment of what stands."""
         return money + self.amenity * self.interval * state.enjoyed
 

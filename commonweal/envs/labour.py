@@ -154,7 +154,7 @@ class Labour(Dilemma):
         low, high = bounds["labour"]
         return {**play, "labour": np.clip(np.clip(play["labour"], low, high), 0.0, self.max_labour)}
 
-    def utility(self, state: LabourState, outcome: Outcome, money: Array) -> Array:
+    def utility(self, state: LabourState, money: Array) -> Array:
         """Utility of what is left, less the cost of labour."""
         return self.consumption_utility(money) - self.labour_cost(state.labour)
 

@@ -178,7 +178,7 @@ class MoralHazard(RepeatedGame):
         }
         return following, Outcome(money, conduct, self.over(following))
 
-    def utility(self, state: MoralHazardState, outcome: Outcome, money: Array) -> Array:
+    def utility(self, state: MoralHazardState, money: Array) -> Array:
         """Principals are risk neutral; workers have CARA utility of money less toil."""
         workers, felt = self.agents_of("workers"), money.copy()
         outside, r = of(self.outside_option, workers), of(self.risk_aversion, workers)

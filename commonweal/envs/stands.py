@@ -72,7 +72,7 @@ def game_of(forest: Forest) -> tuple[Problem, Game]:
         state.age[:], state.stocked[:] = 0.0, 0.0  # the other stands are bare and stay so
         state.age[:, 0], state.stocked[:, 0], work[:, :n] = age, age > 0.0, levels
         following, outcome = forest.step(state, {"work": work}, rng)
-        utility = forest.utility(following, outcome, outcome.money)
+        utility = forest.utility(following, outcome.money)
         return OneStep(utility[:, 0], utility.sum(axis=1), following.age[:, 0], np.ones(worlds))
 
     weather = CERTAIN

@@ -219,7 +219,7 @@ def laissez_faire(dilemma: Dilemma) -> Problem:
         state = game.state_at(coordinate)
         play = {action.name: np.asarray(space.low + step * levels, np.float64)}
         following, outcome = dilemma.step(state, play, Fixed(len(coordinate), shock, dilemma.id))
-        utility = dilemma.utility(following, outcome, outcome.money)
+        utility = dilemma.utility(following, outcome.money)
         welfare = utility.sum(axis=1)
         if outcome.outside is not None:
             welfare = welfare + outcome.outside
