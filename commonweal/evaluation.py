@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from commonweal.agents.base import Policies
 from commonweal.errors import require
 from commonweal.society import Society
+from commonweal.transition import copied
 
 Array = NDArray[np.float64]
 
@@ -52,6 +53,7 @@ def evaluate(
     require(society.autoreset, "society.autoreset", society.autoreset, "True")
     worlds, n = society.num_worlds, society.charter.num_citizens
     observation = society.reset(society.seeds if seed is None else seed)
+    mask = society.mask and copied(society.mask)
     alive, weight = np.ones(worlds, bool), np.ones(worlds)
     result = Evaluation(
         np.zeros(worlds), np.zeros((worlds, n)), np.zeros(worlds), np.zeros(worlds), np.zeros(worlds)
@@ -60,7 +62,7 @@ def evaluate(
     while alive.any():
         round_ = society.memory.plays - (society.memory.stage > society.agenda.play)
         before = society.dilemma.observe(society.state)
-        step = society.step(policies.act(observation, society.mask))
+        step = society.step(policies.act(observation, mask))
         scale = alive * weight
         result.welfare += scale * step.welfare
         result.returns += scale[:, None] * np.concatenate(
@@ -77,7 +79,7 @@ def evaluate(
         series.add(_means(step.conduct), round_, alive)
         weight = weight * step.discount
         alive = alive & ~step.done
-        observation = step.observation
+        observation, mask = step.observation, step.mask
         limit = society.time_limit
         require(limit is not None or result.length.max() < 100_000, "time_limit", limit, "a time limit")
     society.reset()
