@@ -206,10 +206,8 @@ def test_no_play_beats_the_planner_and_a_reserve_wastes():
     assert kept.gap == pytest.approx(10 * 5 / 6 * 0.5**6)  # unsold where all values are below one half
 
 
-SLOW = pytest.param(5, 300_000, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize(("bidders", "steps"), [(2, 60_000), SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize(("bidders", "steps"), [(2, 60_000), (5, 300_000)])
 def test_learners_shade_their_bids(bidders, steps):
     torch.set_num_threads(1)
     replicates, sale = 4, make("auction-v0", num_agents=bidders, bid_levels=None)

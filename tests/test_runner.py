@@ -210,6 +210,7 @@ def test_kill_and_start_again(tmp_path):
     assert "laissez-faire" in again.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
 def test_workers_notice_that_the_study_is_gone_and_what_they_left_is_gone_on_with(tmp_path):
     process, command = begin(tmp_path / "mine.toml", tmp_path / "out", LONG)
