@@ -42,7 +42,7 @@ def price_takers_arms(game: Exchange) -> float:
     ]
     if unlike:
         raise NotExact(f"Exchange.{unlike[0]} has several values; allowed: one for all")
-    n, phi, m = game.num_agents, float(game.property_rights), float(game.decisiveness)  # type: ignore[arg-type]
+    n, phi, m = game.num_agents, float(game.property_rights), float(game.decisiveness)
     k = m * (1.0 - phi) * (n - 1) / n
     arms = float(game.wealth.sum()) / n * k / (k + phi + (1.0 - phi) / n)
     if arms > game.wealth.min():

@@ -205,8 +205,8 @@ class Fishery(OneStock):
     def facts(self) -> Mapping[str, float]:
         """Textbook numbers of the continuous-time steady state, closed forms in scalar parameters."""
         one_state(self)
-        r, capacity, q = float(self.growth), float(self.capacity), float(self.catchability)  # type: ignore[arg-type]
-        z = float(self.cost) / (float(self.price) * q * capacity)  # type: ignore[arg-type]
+        r, capacity, q = float(self.growth), float(self.capacity), float(self.catchability)
+        z = float(self.cost) / (float(self.price) * q * capacity)
         rate = 1.0 / self.discount - 1.0 if self.discount > 0 else math.inf
         open_access = r * max(1.0 - z, 0.0) / q
         return {

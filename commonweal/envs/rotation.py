@@ -105,7 +105,7 @@ class Stand:
 def of(forest: Forest, enjoying: int = 0) -> Stand:
     """A stand of the forest whose amenity `enjoying` agents count."""
     values = {name: float(getattr(forest, name)) for name in ("log_yield", "slowness", "price")}
-    cost, amenity = float(forest.planting_cost), enjoying * float(forest.amenity)  # type: ignore[arg-type]
+    cost, amenity = float(forest.planting_cost), enjoying * float(forest.amenity)
     return Stand(**values, planting_cost=cost, interest=forest.interest, amenity=amenity)
 
 
