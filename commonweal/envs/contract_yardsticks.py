@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from commonweal.curves import cara_inverse
 from commonweal.envs.contracting import Employer, Terms, answer, certainty_equivalent, tie
 from commonweal.envs.employment import Employment
-from commonweal.envs.sides import Strategies, exactly, of, selected
+from commonweal.envs.sides import Strategies, by_agent, exactly, of, selected
 from commonweal.envs.yardsticks import Fixed
 from commonweal.errors import NotExact
 from commonweal.references import Check, Kind, References, Yardstick
@@ -23,13 +23,8 @@ NODES = 80  # of the quadrature in `theory`
 
 
 def _employers(game: Employment) -> list[Employer]:
-    columns = []
-    for name in ("effort_cost", "risk_aversion", "outside_option"):
-        value = of(getattr(game, name), game.agents_of("workers"))
-        if value.ndim == 2 and len(value) > 1:
-            raise NotExact(f"Employment.{name} has one value per world; allowed: one per agent, or a number")
-        columns.append(np.broadcast_to(value, (1, game.num_workers))[0])
-    return [Employer(game, *map(float, row)) for row in zip(*columns, strict=True)]
+    columns = (by_agent(game, name, "workers") for name in ("effort_cost", "risk_aversion", "outside_option"))
+    return [Employer(game, *map(float, one)) for one in zip(*columns, strict=True)]
 
 
 def references(game: Employment) -> References:

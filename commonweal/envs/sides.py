@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma
+from commonweal.errors import NotExact
 from commonweal.random import Streams
 from commonweal.references import Kind, Yardstick
 from commonweal.spaces import Real
@@ -42,6 +43,19 @@ def of(value: Any, agents: slice) -> Array:
     """What of `value` concerns `agents`: columns of `(B, N)`; a number and `(B, 1)` concern all."""
     array = np.asarray(value, dtype=np.float64)
     return array[:, agents] if array.ndim == 2 and array.shape[1] > 1 else array
+
+
+def by_agent(game: Dilemma, name: str, group: str) -> Array:
+    """A parameter of each agent of a group, `(n,)`.
+
+    Raises:
+        NotExact: it differs by world.
+    """
+    value = of(getattr(game, name), game.agents_of(group))
+    if value.ndim == 2 and len(value) > 1:
+        who = f"{type(game).__name__}.{name}"
+        raise NotExact(f"{who} has one value per world; allowed: a number or one per agent")
+    return np.broadcast_to(value, (1, game.groups[group]))[0]
 
 
 @dataclass(frozen=True)
