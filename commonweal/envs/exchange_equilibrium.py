@@ -154,7 +154,7 @@ def solve(game: Exchange) -> References:
     }
     selfish, *_ = ranked(found.values())
     others = {name: one for name, one in found.items() if one is not selfish}
-    if len(found) == 2:
+    if len(found) == 2 and selfish.kind != "best known":
         selfish = replace(selfish, selection=f"the worse of two found: {selfish.selection}")
     facts = {f"competitive price of good {k + 1}": float(p) for k, p in enumerate(game.prices)}
     facts["worth of all endowments"] = float(game.wealth.sum())

@@ -1,4 +1,4 @@
-"""Two-sided games: parameters, strategies of one side among all agents, the zero line among equilibria."""
+"""Two-sided games: parameters and strategies of one side among all agents, and what rounding is there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from commonweal.envs.base import Dilemma
 from commonweal.errors import NotExact
 from commonweal.random import Streams
-from commonweal.references import Kind, Yardstick
+from commonweal.references import Kind
 from commonweal.spaces import Real
 
 Array = NDArray[np.float64]
@@ -27,16 +27,6 @@ ROUNDING = 1e-9  # a gain below it, relative to W, is none
 def exactly(kind: Kind, gain: float, welfare: float) -> Kind:
     """The kind of what is left with a gain: an equilibrium only where there is none."""
     return kind if gain <= ROUNDING * (1.0 + abs(welfare)) else "best known"
-
-
-def selected(found: Mapping[str, Yardstick]) -> str:
-    """The name of the selfish line among the yardsticks found.
-
-    It is the worst for the group of those that nobody gains by leaving, the first of equals; where there
-    are none, the one left with the least gain.
-    """
-    gains = {name: 0.0 if one.kind != "best known" else one.epsilon for name, one in found.items()}
-    return min(found, key=lambda name: (gains[name], found[name].welfare))
 
 
 def of(value: Any, agents: slice) -> Array:

@@ -41,7 +41,7 @@ from commonweal.envs.dynamic_programming import Chain, Plan, best_plan, played_r
 from commonweal.envs.markov_perfect import equilibria, mixture, refined, welfare
 from commonweal.errors import NotExact
 from commonweal.random import Streams
-from commonweal.references import LARGEST_EPSILON, Yardstick
+from commonweal.references import LARGEST_EPSILON, Yardstick, ranked
 from commonweal.spaces import Action, Real
 
 Array = NDArray[np.float64]
@@ -479,11 +479,8 @@ def equilibrium_yardsticks(
         best, rule = min(tried, key=lambda pair: pair[0].epsilon)
         scale = abs((first_best or 0.0) - best.welfare) if gap is None else gap
         measured.append(measure(problem, rule, scale))
-    # An equilibrium comes before what is only best known; of none but such, that from which least is gained.
-    known = any(one.kind != "best known" for one in measured)
-    measured.sort(
-        key=lambda one: (one.kind == "best known", one.welfare if known else one.epsilon, one.welfare)
-    )
+    measured = ranked(measured)
+    known = measured[0].kind != "best known"
     if found[0].limit:
         how = "limit of finite-horizon backward induction"
         return [replace(measured[0], selection=how if known else f"no equilibrium, but the {how} on a grid")]
