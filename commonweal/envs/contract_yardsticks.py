@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from commonweal.curves import cara_inverse
 from commonweal.envs.contracting import Employer, Terms, answer, certainty_equivalent, tie
 from commonweal.envs.employment import Employment
+from commonweal.envs.one_state import Fixed
 from commonweal.envs.sides import Strategies, by_agent, exactly, of
-from commonweal.envs.yardsticks import Fixed
 from commonweal.errors import NotExact
 from commonweal.references import Check, Kind, References, Yardstick, ranked
 

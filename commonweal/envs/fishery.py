@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
+from commonweal.envs.one_state import one_state
 from commonweal.envs.one_stock import OneStock
-from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, WorldParameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.references import Check
 
 if TYPE_CHECKING:

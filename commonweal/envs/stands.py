@@ -23,7 +23,9 @@ from commonweal.envs import rotation
 from commonweal.envs.aggregative import CERTAIN, Game, Levels, OneStep, require_playable
 from commonweal.envs.dynamic_programming import deviation_gain, planner
 from commonweal.envs.markov_perfect import welfare
-from commonweal.envs.yardsticks import Fixed, MixedRule, Problem, constant_range, equilibrium_yardsticks
+from commonweal.envs.one_state import Fixed, Problem
+from commonweal.envs.state_rules import MixedRule
+from commonweal.envs.yardsticks import constant_range, equilibrium_yardsticks
 from commonweal.errors import NotExact
 from commonweal.random import Streams
 from commonweal.references import References, Yardstick
