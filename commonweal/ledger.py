@@ -179,8 +179,9 @@ class Ledger:
 
 
 def shares(public: Array, spare: Array) -> Array:
-    """What each citizen has of `public (B,)` money, `(B, N)`: an equal part of it, or of a deficit as much
-    in proportion as it can spare, `spare (B, N)`.
+    """What each citizen has of `public (B,)` money, `(B, N)`.
+
+    An equal part of it; a deficit is borne in proportion to what each can spare, `spare (B, N)`.
     """
     spare = np.maximum(spare, 0.0)
     able = spare.sum(axis=1)

@@ -47,7 +47,7 @@ def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit  # type: ignore[untyped-decorator]
+@njit
 def philox_block(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """One block: `counter (4,)`, `key (2,)` -> four 32-bit words."""
     out = np.empty(4, np.uint32)

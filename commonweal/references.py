@@ -162,9 +162,14 @@ def ranked(found: Iterable[Yardstick]) -> list[Yardstick]:
     """Equilibria by the rule that chooses zero, the selfish line first.
 
     It is the worst for the group of those from which nobody gains by deviating; what is only `best known`
-    comes after them.
+    comes after them. Where all are, it is the one left with the least gain.
     """
-    return sorted(found, key=lambda one: (one.kind == "best known", one.welfare))
+    sticks = list(found)
+    known = any(one.kind != "best known" for one in sticks)
+    return sorted(
+        sticks,
+        key=lambda one: (one.kind == "best known", one.welfare if known else one.epsilon, one.welfare),
+    )
 
 
 @dataclass(frozen=True)

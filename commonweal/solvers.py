@@ -19,14 +19,8 @@ from commonweal import registry
 from commonweal.envs.aggregative import Levels, Model, OneStep
 from commonweal.envs.base import Dilemma
 from commonweal.envs.markov_perfect import equilibria, mixture, welfare
-from commonweal.envs.yardsticks import (
-    CONTINUOUS_LEVELS,
-    Fixed,
-    Problem,
-    draws_of,
-    equilibrium_yardsticks,
-    one_state,
-)
+from commonweal.envs.one_state import CONTINUOUS_LEVELS, Fixed, Problem, draws_of, one_state
+from commonweal.envs.yardsticks import equilibrium_yardsticks
 from commonweal.errors import NotExact, require
 from commonweal.institutions.base import Institution
 from commonweal.institutions.taxation import Taxation

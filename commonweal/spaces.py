@@ -157,7 +157,7 @@ class Signal:
 
 def _require_column(column: Action | Signal) -> None:
     """A column may bear the name of an institution and more."""
-    require_name(f"name of an {type(column).__name__}", column.name, LONGEST_TEXT)
+    require_name(f"{type(column).__name__}.name", column.name, LONGEST_TEXT)
     if column.group is not None:
         require_name(f"group of {column.name}", column.group)
 

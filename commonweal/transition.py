@@ -23,7 +23,7 @@ class Transition:
         observation: by group, `(B, n, D)` float32, already of the next episode where one ended.
         reward: by group, `(B, n)`.
         terminated: the dilemma ended the episode, `(B,)`.
-        truncated: the time limit ended it, `(B,)`; the learner bootstraps.
+        truncated: a limit of plays or of steps ended it, `(B,)`; the learner bootstraps.
         discount: what multiplies the future, `(B,)`: the discount after a play, 1 in other stages.
         played: worlds in which the dilemma was played, not only talked about, `(B,)`.
         final_observation: by group, the observation before the reset; None while no world ended.

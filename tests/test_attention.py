@@ -8,7 +8,7 @@ import pytest
 from commonweal import Society, institution, make, solvers
 from commonweal.agents.scripted import Constant, scripted
 from commonweal.envs.attention import Attention
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from commonweal import make
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.errors import NotExact
 
 QUICK = range(12)

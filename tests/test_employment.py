@@ -7,7 +7,7 @@ from commonweal import Society, institution, make
 from commonweal.agents.scripted import scripted
 from commonweal.envs.contracting import Employer
 from commonweal.envs.employment import Employment, EmploymentState
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 

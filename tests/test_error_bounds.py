@@ -11,7 +11,8 @@ from commonweal.envs.aggregative import normal, play
 from commonweal.envs.appropriation import Appropriation
 from commonweal.envs.attention import Attention
 from commonweal.envs.fishery import Fishery
-from commonweal.envs.yardsticks import SHOCK, draws_of, laissez_faire, plan_on, planned_levels, spread
+from commonweal.envs.one_state import SHOCK, draws_of, laissez_faire
+from commonweal.envs.yardsticks import plan_on, planned_levels, spread
 from commonweal.errors import NotExact
 from commonweal.solvers import corrective_tax, equilibrium
 

@@ -9,7 +9,7 @@ from commonweal import institution, make
 from commonweal.agents.scripted import scripted
 from commonweal.envs.escape_room import DOOR, LEVER, START, EscapeRoom, RoomState
 from commonweal.envs.normal_form import equilibria, payoffs
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.errors import IncompatibleInstitution, InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 from commonweal.society import Society

@@ -9,7 +9,7 @@ from commonweal import institution, make
 from commonweal.agents.best_response import best_response_gain
 from commonweal.agents.scripted import Constant, scripted
 from commonweal.envs.fish_war import FishWar
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.errors import NotExact
 from commonweal.evaluation import evaluate
 from commonweal.society import Society

@@ -10,7 +10,7 @@ from commonweal.agents.scripted import Constant, Scripted, scripted
 from commonweal.envs.aggregative import sums
 from commonweal.envs.dynamic_programming import planner
 from commonweal.envs.fishery import Fishery, golden_rule_stock
-from commonweal.envs.yardsticks import Fixed, laissez_faire
+from commonweal.envs.one_state import Fixed, laissez_faire
 from commonweal.errors import NotExact
 from commonweal.evaluation import evaluate
 from commonweal.institutions.taxation import Taxation

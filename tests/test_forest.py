@@ -10,7 +10,7 @@ from commonweal.agents.scripted import Constant, Scripted, scripted
 from commonweal.envs import rotation, stands
 from commonweal.envs.dynamic_programming import planner
 from commonweal.envs.forest import Forest, ForestState
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 from commonweal.random import Streams, world_seeds

@@ -6,7 +6,7 @@ import pytest
 from commonweal import Society, institution, make
 from commonweal.agents.scripted import scripted
 from commonweal.envs.holdup import Holdup
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 

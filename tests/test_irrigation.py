@@ -9,7 +9,7 @@ from commonweal import Society, institution, make, solvers
 from commonweal.agents.scripted import Random, scripted
 from commonweal.envs import canal
 from commonweal.envs.irrigation import Irrigation
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 

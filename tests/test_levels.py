@@ -116,13 +116,7 @@ def numbers(cls):
 @pytest.mark.parametrize(
     ("build", "name", "field"),
     [
-        pytest.param(
-            b,
-            n,
-            field,
-            id=f"{n} {field}",
-            marks=pytest.mark.xfail(reason="CES near Leontief") if field == "substitution" else (),
-        )
+        pytest.param(b, n, field, id=f"{n} {field}")
         for b, n, cls in PARTS
         for field in numbers(cls)
     ],

@@ -9,9 +9,9 @@ from commonweal import institution, make
 from commonweal.agents.best_response import best_response_gain
 from commonweal.agents.scripted import scripted
 from commonweal.envs.normal_form import equilibria, payoffs, pure_equilibria
+from commonweal.envs.one_state import Fixed
 from commonweal.envs.public_goods import PublicGoods
 from commonweal.envs.repeated import RoundState
-from commonweal.envs.yardsticks import Fixed
 from commonweal.errors import InvalidParameter, NotExact
 from commonweal.evaluation import evaluate
 from commonweal.society import Society

@@ -30,7 +30,7 @@ from commonweal.envs.aggregative import (
     tabulate,
 )
 from commonweal.envs.dynamic_programming import Reply, reply, transitions
-from commonweal.envs.yardsticks import CONTINUOUS_LEVELS, Problem, draws_of, one_state
+from commonweal.envs.one_state import CONTINUOUS_LEVELS, Problem, draws_of, one_state
 from commonweal.errors import NotExact
 from commonweal.society import Society
 from commonweal.solvers import at_states, model_of, only_column, problem_of

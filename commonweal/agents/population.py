@@ -40,9 +40,9 @@ class _Tanh(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> Tensor:
         (y,) = context.saved_tensors
-        return torch.ops.aten.tanh_backward(gradient, y)  # type: ignore[no-any-return]
+        return torch.ops.aten.tanh_backward(gradient, y)
 
 
 class Stack:

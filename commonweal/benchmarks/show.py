@@ -232,7 +232,7 @@ def listing() -> Group:
     ):
         table = Table(title=title, title_justify="left", show_header=False, box=None, title_style="bold")
         for name in names:
-            table.add_row(name, first_line(find(name)))  # type: ignore[operator]
+            table.add_row(name, first_line(find(name)))
         tables.append(table)
     return Group(*tables)
 

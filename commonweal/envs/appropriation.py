@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
+from commonweal.envs.one_state import one_state
 from commonweal.envs.pure_equilibria import Aggregative, Ints
 from commonweal.envs.repeated import Always, RepeatedGame, RoundState
-from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
 from commonweal.references import Check, Kind, References, Yardstick

@@ -40,11 +40,8 @@ from numpy.typing import NDArray
 
 from commonweal.curves import sum_of_others
 from commonweal.envs.base import Outcome, Play
+from commonweal.envs.one_state import Fixed, one_state
 from commonweal.envs.one_stock import OneStock
-from commonweal.envs.yardsticks import (
-    Fixed,
-    one_state,
-)
 from commonweal.errors import require
 from commonweal.parameters import Parameter, WorldParameter, check
 from commonweal.random import Streams

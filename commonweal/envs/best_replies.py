@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import root
 
+from commonweal.envs.ties import slack
+
 Array = NDArray[np.float64]
 Payoff = Callable[[Array], Array]
 
@@ -31,8 +33,7 @@ def best_reply(payoff: Payoff, acts: Array, agent: int, options: Array) -> tuple
     value = payoff(tried)[:, agent]
     best = int(value.argmax())
     gain = float(value[best] - value[0])
-    rounding = ROUNDING * float(np.ptp(value)) + 8.0 * np.finfo(float).eps * float(np.abs(value).max())
-    return (tried[best, agent], gain) if gain > rounding else (acts[agent], 0.0)
+    return (tried[best, agent], gain) if gain > slack(value, ROUNDING) else (acts[agent], 0.0)
 
 
 def largest_gain(payoff: Payoff, acts: Array, options: Array) -> float:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from commonweal.curves import cara_inverse
 from commonweal.envs.contracting import Employer, Terms, answer, certainty_equivalent, tie
 from commonweal.envs.employment import Employment
-from commonweal.envs.sides import Strategies, exactly, of, selected
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
+from commonweal.envs.sides import Strategies, by_agent, exactly, of
 from commonweal.errors import NotExact
-from commonweal.references import Check, Kind, References, Yardstick
+from commonweal.references import Check, Kind, References, Yardstick, ranked
 
 Array = NDArray[np.float64]
 Seen = Mapping[str, Array]
@@ -23,13 +23,8 @@ NODES = 80  # of the quadrature in `theory`
 
 
 def _employers(game: Employment) -> list[Employer]:
-    columns = []
-    for name in ("effort_cost", "risk_aversion", "outside_option"):
-        value = of(getattr(game, name), game.agents_of("workers"))
-        if value.ndim == 2 and len(value) > 1:
-            raise NotExact(f"Employment.{name} has one value per world; allowed: one per agent, or a number")
-        columns.append(np.broadcast_to(value, (1, game.num_workers))[0])
-    return [Employer(game, *map(float, row)) for row in zip(*columns, strict=True)]
+    columns = (by_agent(game, name, "workers") for name in ("effort_cost", "risk_aversion", "outside_option"))
+    return [Employer(game, *map(float, one)) for one in zip(*columns, strict=True)]
 
 
 def references(game: Employment) -> References:
@@ -55,8 +50,8 @@ def references(game: Employment) -> References:
     found = {"contracts": stick(contracts, "subgame-perfect terms in every round")}
     if nobody != contracts:
         found["no contract"] = stick(nobody, "worst found: nobody makes an acceptable offer")
-    zero = selected(found)
-    selfish = found.pop(zero)
+    selfish, *_ = ranked(found.values())
+    others = {name: one for name, one in found.items() if one is not selfish}
     planner = _planner(game, employers, kind)
     first = employers[0]
     facts = {
@@ -65,7 +60,7 @@ def references(game: Employment) -> References:
         "surplus per worker at first best": first.first_best()[3] - first.o,
     }
     lowest = min(game.weight * sum(one.o for one in employers), selfish.welfare)
-    return References(selfish, planner, planner.welfare - lowest, others=found, facts=facts)
+    return References(selfish, planner, planner.welfare - lowest, others=others, facts=facts)
 
 
 def _equilibrium(

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.curves import geometric_sum
-from commonweal.envs.sides import SINGLE, Strategies, exactly, of
+from commonweal.envs.sides import SINGLE, Strategies, by_agent, exactly
 from commonweal.envs.signalling import Signalling
-from commonweal.errors import NotExact
 from commonweal.references import References, Yardstick
 
 Array = NDArray[np.float64]
@@ -150,10 +149,7 @@ def references(game: Signalling) -> References:
     Raises:
         NotExact: parameters by world.
     """
-    value = of(game.signal_cost, game.agents_of("workers"))
-    if value.ndim == 2 and len(value) > 1:
-        raise NotExact("Signalling.signal_cost has one value per world; allowed: a number or one per agent")
-    markets = [Market(game, float(k)) for k in np.broadcast_to(value, (1, game.num_workers))[0]]
+    markets = [Market(game, float(cost)) for cost in by_agent(game, "signal_cost", "workers")]
     known = [market.conventions() for market in markets]
     worst = [max(found.values(), key=market.waste) for market, found in zip(markets, known, strict=True)]
     # Where a market has no such convention it pools.

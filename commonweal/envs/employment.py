@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 from commonweal.curves import cara
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.sides import of
+from commonweal.envs.sides import by_agent, of
 from commonweal.errors import require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
@@ -275,10 +275,8 @@ class Employment(RepeatedGame):
         """W where effort is efficient and payments hold every worker to its outside option."""
         from commonweal.envs.contracting import answer
 
-        benefit, workers = np.array(self.benefit), self.agents_of("workers")
-        seen = replace(self, noise=(0.0,) * len(benefit))
-        c, o = (np.broadcast_to(of(v, workers), (1, self.num_workers))[0]
-                for v in (self.effort_cost, self.outside_option))  # fmt: skip
+        benefit, seen = np.array(self.benefit), replace(self, noise=(0.0,) * len(self.benefit))
+        c, o = (by_agent(self, name, "workers") for name in ("effort_cost", "outside_option"))
         effort = answer(seen, np.tile(benefit, (self.num_workers, 1)), c)
         best = np.maximum(effort @ benefit - self.cost(effort[None])[0], o)
         return float(o.sum() + self.later_weight * best.sum())

@@ -42,7 +42,7 @@ def price_takers_arms(game: Exchange) -> float:
     ]
     if unlike:
         raise NotExact(f"Exchange.{unlike[0]} has several values; allowed: one for all")
-    n, phi, m = game.num_agents, float(game.property_rights), float(game.decisiveness)  # type: ignore[arg-type]
+    n, phi, m = game.num_agents, float(game.property_rights), float(game.decisiveness)
     k = m * (1.0 - phi) * (n - 1) / n
     arms = float(game.wealth.sum()) / n * k / (k + phi + (1.0 - phi) / n)
     if arms > game.wealth.min():
@@ -154,7 +154,7 @@ def solve(game: Exchange) -> References:
     }
     selfish, *_ = ranked(found.values())
     others = {name: one for name, one in found.items() if one is not selfish}
-    if len(found) == 2:
+    if len(found) == 2 and selfish.kind != "best known":
         selfish = replace(selfish, selection=f"the worse of two found: {selfish.selection}")
     facts = {f"competitive price of good {k + 1}": float(p) for k, p in enumerate(game.prices)}
     facts["worth of all endowments"] = float(game.wealth.sum())

@@ -31,8 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play, plays_that_count
+from commonweal.envs.one_state import one_state
 from commonweal.envs.pure_equilibria import Aggregative, Ints
-from commonweal.envs.yardsticks import ConstantRule, one_state
+from commonweal.envs.state_rules import ConstantRule
 from commonweal.errors import require_memory
 from commonweal.parameters import WorldParameter, check
 from commonweal.random import Streams

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
+from commonweal.envs.one_state import one_state
 from commonweal.envs.one_stock import OneStock
-from commonweal.envs.yardsticks import one_state
 from commonweal.parameters import Parameter, WorldParameter, check, nonzero
 from commonweal.random import Streams
 from commonweal.spaces import Action, Bounds, Conduct, Levels, Real, Signal
@@ -205,8 +205,8 @@ class Fishery(OneStock):
     def facts(self) -> Mapping[str, float]:
         """Textbook numbers of the continuous-time steady state, closed forms in scalar parameters."""
         one_state(self)
-        r, capacity, q = float(self.growth), float(self.capacity), float(self.catchability)  # type: ignore[arg-type]
-        z = float(self.cost) / (float(self.price) * q * capacity)  # type: ignore[arg-type]
+        r, capacity, q = float(self.growth), float(self.capacity), float(self.catchability)
+        z = float(self.cost) / (float(self.price) * q * capacity)
         rate = 1.0 / self.discount - 1.0 if self.discount > 0 else math.inf
         open_access = r * max(1.0 - z, 0.0) / q
         return {

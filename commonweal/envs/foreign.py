@@ -140,11 +140,11 @@ class Foreign(Dilemma):
                 host: Host | Workers = Workers(
                     self.workers, self.timeout, make, self.reader, list(self.conduct)
                 )
-                weakref.finalize(self, host.close)  # type: ignore[union-attr]
+                weakref.finalize(self, host.close)
             else:
                 host = Host(make, self.reader, list(self.conduct))
             object.__setattr__(self, "_host", host)
-        return self._host  # type: ignore[attr-defined, no-any-return]
+        return self._host  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """Close the environments; a world that is played on starts again and repeats its past."""
@@ -167,7 +167,7 @@ class Foreign(Dilemma):
 
     def actions(self) -> list[Action]:
         """One column per entry of the action."""
-        return self._columns  # type: ignore[attr-defined, no-any-return]
+        return self._columns  # type: ignore[attr-defined]
 
     def signals(self) -> list[Signal]:
         """The observation, flattened."""

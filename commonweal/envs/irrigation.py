@@ -40,8 +40,8 @@ from scipy.optimize import brentq
 from commonweal.curves import hill
 from commonweal.envs import canal
 from commonweal.envs.base import Outcome, Play
+from commonweal.envs.one_state import Fixed
 from commonweal.envs.repeated import PROGRESS, Always, RepeatedGame, RoundState
-from commonweal.envs.yardsticks import Fixed
 from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, WorldParameter, check
 from commonweal.random import Streams

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.sides import Strategies, of
+from commonweal.envs.sides import Strategies, by_agent, of
 from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, check
 from commonweal.random import Streams
@@ -215,18 +215,12 @@ class Lemons(RepeatedGame):
         Raises:
             NotExact: parameters by world, or rivals for one good with different premia.
         """
-        rows = []
-        for name, agents in (
-            ("lowest_quality", self.agents_of("sellers")),
-            ("highest_quality", self.agents_of("sellers")),
-            ("premium", self.agents_of("buyers")),
-        ):
-            value = of(getattr(self, name), agents)
-            if value.ndim == 2 and len(value) > 1:
-                raise NotExact(f"Lemons.{name} has one value per world; allowed: a number or one per agent")
-            size = self.groups["buyers"] if name == "premium" else self.num_sellers
-            rows.append(np.broadcast_to(value, (1, size)).reshape(self.num_sellers, -1))
-        low, high, premium = rows
+        low, high, premium = (
+            by_agent(self, name, group).reshape(self.num_sellers, -1)
+            for name, group in (
+                ("lowest_quality", "sellers"), ("highest_quality", "sellers"), ("premium", "buyers"),
+            )
+        )  # fmt: skip
         if np.ptp(premium, axis=1).any():
             raise NotExact(
                 f"premium is {premium.tolist()}; allowed: equal buyers of the same good, else they bid apart"

@@ -10,21 +10,10 @@ from numpy.typing import NDArray
 
 from commonweal.curves import cara
 from commonweal.envs.moral_hazard import MoralHazard
-from commonweal.envs.sides import Strategies, of
-from commonweal.errors import NotExact
+from commonweal.envs.sides import Strategies, by_agent
 from commonweal.references import Kind, References, Yardstick
 
 Array = NDArray[np.float64]
-
-
-def _rows(game: MoralHazard) -> list[tuple[float, float]]:
-    columns = []
-    for name in ("risk_aversion", "outside_option"):
-        value = of(getattr(game, name), game.agents_of("workers"))
-        if value.ndim == 2 and len(value) > 1:
-            raise NotExact(f"MoralHazard.{name} has one value per world; allowed: a number or per agent")
-        columns.append(np.broadcast_to(value, (1, game.num_workers))[0])
-    return [(float(r), float(o)) for r, o in zip(*columns, strict=True)]
 
 
 def references(game: MoralHazard) -> References:
@@ -33,7 +22,8 @@ def references(game: MoralHazard) -> References:
     Raises:
         NotExact: parameters by world, or a case without an exact contract.
     """
-    rows, later = _rows(game), game.later_weight
+    columns = (by_agent(game, name, "workers").tolist() for name in ("risk_aversion", "outside_option"))
+    rows, later = list(zip(*columns, strict=True)), game.later_weight
     known = {row: game.best_contract(*row) for row in set(rows)}
     wages = np.stack([known[row] for row in rows])
     kind: Kind = "enumeration" if game.wage_levels else "numerical"

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.bimatrix import extreme_equilibria
+from commonweal.envs.ties import slack
 from commonweal.envs.two_acts import MOST_PLAYERS, alike_equilibria, worst_equilibrium
 from commonweal.errors import NotExact
 from commonweal.random import Streams
@@ -69,16 +70,15 @@ def deviation_gains(table: Array, laws: list[Array]) -> Array:
 
 def rounding(table: Array) -> Array:
     """What is no gain for each player, `(N,)`, in its own unit: a part of its range, and float rounding."""
-    own = table.reshape(-1, table.shape[-1])
-    return np.asarray(ROUNDING * np.ptp(own, axis=0) + 8.0 * np.finfo(float).eps * np.abs(own).max(axis=0))
+    return np.asarray(slack(table.reshape(-1, table.shape[-1]), ROUNDING, axis=0))
 
 
 def pure_equilibria(table: Array) -> list[tuple[int, ...]]:
     """Every profile of acts from which no player gains by deviating alone."""
-    slack, stable = rounding(table), np.ones(table.shape[:-1], bool)
+    close, stable = rounding(table), np.ones(table.shape[:-1], bool)
     for player in range(table.shape[-1]):
         own = table[..., player]
-        stable &= own >= own.max(axis=player, keepdims=True) - slack[player]
+        stable &= own >= own.max(axis=player, keepdims=True) - close[player]
     return [tuple(int(act) for act in profile) for profile in np.argwhere(stable)]
 
 
@@ -87,14 +87,14 @@ def undominated(table: Array) -> list[NDArray[np.intp]]:
 
     No equilibrium, mixed or not, gives weight to the others.
     """
-    slack, left = rounding(table), [np.arange(acts) for acts in table.shape[:-1]]
+    close, left = rounding(table), [np.arange(acts) for acts in table.shape[:-1]]
     shrinking = True
     while shrinking:
         shrinking = False
         for player in range(len(left)):
             own = np.moveaxis(table[np.ix_(*left)][..., player], player, 0)
             own = own.reshape(len(left[player]), -1)
-            beaten = [bool(((own - act).min(axis=1) > slack[player]).any()) for act in own]
+            beaten = [bool(((own - act).min(axis=1) > close[player]).any()) for act in own]
             left[player] = left[player][~np.array(beaten)]
             shrinking |= any(beaten)
     return left

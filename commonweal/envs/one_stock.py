@@ -11,14 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, plays_that_count
-from commonweal.envs.yardsticks import (
-    constant_range,
-    equilibrium_yardsticks,
-    laissez_faire,
-    one_state,
-    plan_of,
-    plan_yardstick,
-)
+from commonweal.envs.one_state import laissez_faire, one_state
+from commonweal.envs.yardsticks import constant_range, equilibrium_yardsticks, plan_of, plan_yardstick
 from commonweal.references import References
 
 Array = NDArray[np.float64]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from commonweal.envs.ties import slack
 from commonweal.errors import require_memory
 
 Array = NDArray[np.float64]
@@ -75,9 +76,8 @@ class Aggregative:
         cells = len(own) * len(others)
         require_memory(24.0 * cells, f"a table of {cells} payoffs of {len(self.kinds)} agents")
         value = np.asarray(self.payoff(kind, own[None, :], others[:, None] + own), np.float64)
-        slack = TIE * float(np.ptp(value)) + 64.0 * np.finfo(np.float64).eps * float(np.abs(value).max())
         settled = np.zeros((self.highest + 1, len(own)), np.bool_)
-        stays = value >= value.max(axis=1, keepdims=True) - slack
+        stays = value >= value.max(axis=1, keepdims=True) - slack(value, TIE, units=64.0)
         for level in own.tolist():
             settled[others + level, level] = stays[:, level]
         return settled

@@ -34,7 +34,7 @@ class RepeatedGame(Dilemma):
     """A dilemma of independent rounds; nothing is carried over, and the model ends by itself.
 
     A game whose state holds more than the round extends `RoundState`, `signals`, `initial` and
-    `observe`. The round is the coordinate of the exact solvers (`envs.yardsticks`).
+    `observe`. The round is the coordinate of the exact solvers (`envs.one_state`).
 
     Attributes:
         rounds: rounds of the game.

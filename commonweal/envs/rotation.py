@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from commonweal.envs.yardsticks import Fixed
+from commonweal.envs.one_state import Fixed
 from commonweal.references import Check
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Stand:
 def of(forest: Forest, enjoying: int = 0) -> Stand:
     """A stand of the forest whose amenity `enjoying` agents count."""
     values = {name: float(getattr(forest, name)) for name in ("log_yield", "slowness", "price")}
-    cost, amenity = float(forest.planting_cost), enjoying * float(forest.amenity)  # type: ignore[arg-type]
+    cost, amenity = float(forest.planting_cost), enjoying * float(forest.amenity)
     return Stand(**values, planting_cost=cost, interest=forest.interest, amenity=amenity)
 
 

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.sides import SINGLE, Strategies, of
+from commonweal.envs.sides import SINGLE, Strategies, by_agent, of
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
@@ -233,14 +233,8 @@ class Screening(RepeatedGame):
         return np.concatenate([items[one], items[two]], axis=1)
 
     def _rows(self) -> list[tuple[float, float, float, float]]:
-        columns = []
-        for name in ("low_taste", "high_taste", "share_high", "cost"):
-            value = of(getattr(self, name), self.agents_of("sellers" if name == "cost" else "buyers"))
-            if value.ndim == 2 and len(value) > 1:
-                raise NotExact(
-                    f"Screening.{name} has one value per world; allowed: a number or one per agent"
-                )
-            columns.append(np.broadcast_to(value, (1, self.num_sellers))[0])
+        tastes = (by_agent(self, name, "buyers") for name in ("low_taste", "high_taste", "share_high"))
+        columns = (*tastes, by_agent(self, "cost", "sellers"))
         return [(float(a), float(b), float(s), float(c)) for a, b, s, c in zip(*columns, strict=True)]
 
     def _efficient(self, row: tuple[float, float, float, float]) -> Array:

@@ -1,4 +1,4 @@
-"""Two-sided games: parameters, strategies of one side among all agents, the zero line among equilibria."""
+"""Two-sided games: parameters and strategies of one side among all agents, and what rounding is there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma
+from commonweal.errors import NotExact
 from commonweal.random import Streams
-from commonweal.references import Kind, Yardstick
+from commonweal.references import Kind
 from commonweal.spaces import Real
 
 Array = NDArray[np.float64]
@@ -28,20 +29,23 @@ def exactly(kind: Kind, gain: float, welfare: float) -> Kind:
     return kind if gain <= ROUNDING * (1.0 + abs(welfare)) else "best known"
 
 
-def selected(found: Mapping[str, Yardstick]) -> str:
-    """The name of the selfish line among the yardsticks found.
-
-    It is the worst for the group of those that nobody gains by leaving, the first of equals; where there
-    are none, the one left with the least gain.
-    """
-    gains = {name: 0.0 if one.kind != "best known" else one.epsilon for name, one in found.items()}
-    return min(found, key=lambda name: (gains[name], found[name].welfare))
-
-
 def of(value: Any, agents: slice) -> Array:
     """What of `value` concerns `agents`: columns of `(B, N)`; a number and `(B, 1)` concern all."""
     array = np.asarray(value, dtype=np.float64)
     return array[:, agents] if array.ndim == 2 and array.shape[1] > 1 else array
+
+
+def by_agent(game: Dilemma, name: str, group: str) -> Array:
+    """A parameter of each agent of a group, `(n,)`.
+
+    Raises:
+        NotExact: it differs by world.
+    """
+    value = of(getattr(game, name), game.agents_of(group))
+    if value.ndim == 2 and len(value) > 1:
+        who = f"{type(game).__name__}.{name}"
+        raise NotExact(f"{who} has one value per world; allowed: a number or one per agent")
+    return np.broadcast_to(value, (1, game.groups[group]))[0]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ from commonweal.envs import rotation
 from commonweal.envs.aggregative import CERTAIN, Game, Levels, OneStep, require_playable
 from commonweal.envs.dynamic_programming import deviation_gain, planner
 from commonweal.envs.markov_perfect import welfare
-from commonweal.envs.yardsticks import Fixed, MixedRule, Problem, constant_range, equilibrium_yardsticks
+from commonweal.envs.one_state import Fixed, Problem
+from commonweal.envs.state_rules import MixedRule
+from commonweal.envs.yardsticks import constant_range, equilibrium_yardsticks
 from commonweal.errors import NotExact
 from commonweal.random import Streams
 from commonweal.references import References, Yardstick
@@ -89,7 +91,7 @@ def game_of(forest: Forest) -> tuple[Problem, Game]:
 
 def _survival(forest: Forest) -> float:
     """Probability that no fire starts in a stand within a year."""
-    return math.exp(-float(forest.ignition) * forest.interval)  # type: ignore[arg-type]
+    return math.exp(-float(forest.ignition) * forest.interval)
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,8 @@ def plan(parameters: str) -> Plan:
     works = planner(game).total > 0
     delta, interval = forest.discount, forest.interval
     standing = forest.volume(game.grid[:, None])[:, 0]
-    price = delta * float(forest.price)  # type: ignore[arg-type]
-    flow = forest.num_agents * float(forest.amenity) * interval * standing  # type: ignore[arg-type]
+    price = delta * float(forest.price)
+    flow = forest.num_agents * float(forest.amenity) * interval * standing
     safe = _survival(forest)
     # Where nothing is ever felled, the oldest age follows on itself until it burns.
     timber, amenity = np.zeros_like(flow), flow / (1.0 - delta * safe)
@@ -167,7 +169,7 @@ def plan(parameters: str) -> Plan:
             timber[t], until[t] = delta * safe * timber[after], delta * (safe * until[after] + 1.0 - safe)
             amenity[t] = flow[t] + delta * safe * amenity[after]
     again = 1.0 - delta * until[1]
-    cost = float(forest.planting_cost)  # type: ignore[arg-type]
+    cost = float(forest.planting_cost)
     bare = ((delta * timber[1] - cost) / again, delta * amenity[1] / again) if works[0] else (0.0, 0.0)
     return Plan(forest, works, timber, amenity, until, bare)
 
@@ -202,7 +204,7 @@ def references(parameters: str) -> References:
         "faustmann_rotation": stand.faustmann(),
         "wicksell_rotation": stand.wicksell(),
         "sustained_yield_rotation": stand.sustained_yield(),
-        "reed_rotation": replace(stand, interest=forest.interest + float(forest.ignition)).faustmann(),  # type: ignore[arg-type]
+        "reed_rotation": replace(stand, interest=forest.interest + float(forest.ignition)).faustmann(),
         "hartman_rotation": everybody.hartman(forest.oldest),
         "land_value": stand.land_value(stand.faustmann()),
     }
