@@ -373,3 +373,14 @@ def test_refusals():
         exchange(num_agents=1, endowments=((1.0, 0.0), (0.0, 1.0)))
     with pytest.raises(NotExact, match="money"):
         exchange(endowments=((3, 1, 2), (1, 3, 2)), weights=((0.1, 0.8, 0.1), (0.6, 0.2, 0.2))).references()
+
+
+def test_a_contest_that_decides_next_to_nothing_divides_equally():
+    """The others' power overflowed, and no reference was left."""
+    for decisiveness in (1e-12, 1e-6, 1e-3):
+        game = exchange(num_agents=3, decisiveness=decisiveness)
+        arms = price_takers_arms(game)
+        k = decisiveness * (1.0 - float(game.property_rights)) * 2.0 / 3.0
+        wealth, rest = game.wealth.sum() / 3.0, (1.0 + 2.0 * game.property_rights) / 3.0
+        assert arms == pytest.approx(wealth * k / (k + rest))
+        assert game.references().facts["arms of a price taker"] == arms

@@ -136,10 +136,11 @@ def _farmers(game: Irrigation) -> list[_Farmer]:
     step, unit = _steps(game)
     most = np.rint(_by_farmer(game, game.endowment) / step).astype(np.intp)
     water = game.delivered(step * np.arange(most.sum() + 1.0))
-    above = np.arange(math.ceil(water.max() / unit - TIE) + 1.0)  # of so much or more nothing is left
-    cells = len(water) * len(above) * game.num_agents
+    units = _most_above(game, water)
+    cells = len(water) * (units + 1) * game.num_agents
     acts = int(most.max()) + 1
     require_memory(8.0 * cells * acts, f"a table of {cells} sums of labour and openings by {acts} acts")
+    above = np.arange(units + 1.0)
     left = np.maximum(water[:, None] - unit * above, 0.0)
     slope, curvature = (_by_farmer(game, v) for v in (game.yield_slope, game.yield_curvature))
     known: dict[tuple[float, ...], _Farmer] = {}
@@ -154,6 +155,12 @@ def _farmers(game: Irrigation) -> list[_Farmer]:
     return farmers
 
 
+def _most_above(game: Irrigation, water: Array) -> int:
+    """Openings above a gate, in units: of so much or more nothing is left of `water`, or nobody opens more."""
+    most = game.num_agents * ((game.water_levels or 1) - 1)
+    return min(math.ceil(float(water.max()) / _steps(game)[1] - TIE), most)
+
+
 def plan(game: Irrigation) -> tuple[Array, Array]:
     """Labour and openings `(1, N)` of the largest sum of payoffs.
 
@@ -164,7 +171,7 @@ def plan(game: Irrigation) -> tuple[Array, Array]:
     most = np.rint(_by_farmer(game, game.endowment) / labour).astype(np.intp)
     sums, levels, n = np.arange(most.sum() + 1), game.water_levels or 0, game.num_agents
     water = game.delivered(labour * sums.astype(np.float64))
-    units = int(np.ceil(water.max() / unit)) + 1
+    units = _most_above(game, water) + 1
     left = water[:, None] - unit * np.arange(units + levels)  # what a farmer finds after so many units
     value, choice = np.where(left > -TIE, 0.0, -np.inf), np.zeros((n, *left.shape), np.intp)
     slope, curvature = _by_farmer(game, game.yield_slope), _by_farmer(game, game.yield_curvature)

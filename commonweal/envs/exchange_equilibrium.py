@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from commonweal.curves import hill
+from commonweal.curves import shares_of_powers
 from commonweal.envs.best_replies import largest_gain, polish, settle, zoomed_gain
 from commonweal.envs.normal_form import pure_equilibria
 from commonweal.envs.repeated import Always
@@ -49,7 +49,8 @@ def price_takers_arms(game: Exchange) -> float:
         raise NotExact(f"arms are {arms:.3g}; allowed: at most the poorest's wealth {game.wealth.min():.3g}")
     tried = np.linspace(0.0, float(game.wealth.max()), 2001)
     rest = (n - 1) * arms
-    won = hill(tried, arms * (n - 1) ** (1.0 / m), m) if arms > 0 else 0.0 * tried
+    others = np.full((tried.size, n - 1), arms)
+    won = shares_of_powers(np.column_stack([tried, others]), m)[:, 0] if arms > 0 else 0.0 * tried
     value = won * (1.0 - phi) * (game.wealth.sum() - rest - tried) - phi * tried
     if value.max() > (1.0 - phi) / n * (game.wealth.sum() - n * arms) - phi * arms + 1e-9:
         raise NotExact(f"at decisiveness {m:g} price takers would not all arm alike; allowed: less")
