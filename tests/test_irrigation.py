@@ -252,6 +252,6 @@ def test_continuous_acts_are_played():
 def test_narrow_gates_need_no_table_of_all_the_water(width, W):
     """All open their gates, and nobody works: 10 rounds of five endowments and of five yields."""
     found = make("irrigation-v0", max_water=width).references()
-    assert W == pytest.approx(10 * 5 * (10.0 + 3.0 * width - 0.05 * width**2), rel=1e-9)
+    assert pytest.approx(10 * 5 * (10.0 + 3.0 * width - 0.05 * width**2), rel=1e-9) == W
     assert found.selfish.welfare == pytest.approx(W, rel=1e-12)
     assert found.planner.welfare == pytest.approx(W, rel=1e-12)
