@@ -47,7 +47,7 @@ class Race:
     @property
     def fast(self) -> int:
         """Rounds of a race in which somebody is always unsafe."""
-        return math.ceil(self.steps / self.speed - 1e-9)
+        return max(math.ceil(self.steps / self.speed - 1e-9), 1)
 
     def arrived(self, time: int, unsafe: int) -> bool:
         """Whether W steps are made in `time` rounds, of which so many were unsafe."""

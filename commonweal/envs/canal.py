@@ -156,7 +156,7 @@ def _farmers(game: Irrigation) -> list[_Farmer]:
 
 
 def _most_above(game: Irrigation, water: Array) -> int:
-    """Openings above a gate, in units, of which nothing is left of `water`, or more than which nobody opens."""
+    """Units opened above a gate at most: of more nothing is left of `water`, or nobody can open more."""
     most = game.num_agents * ((game.water_levels or 1) - 1)
     return min(math.ceil(float(water.max()) / _steps(game)[1] - TIE), most)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.curves import cara_inverse
-from commonweal.envs.contracting import Employer, Terms, answer, certainty_equivalent, tie
+from commonweal.envs.contracting import Employer, Terms, accepted, answer
 from commonweal.envs.employment import Employment
 from commonweal.envs.one_state import Fixed
 from commonweal.envs.sides import Strategies, by_agent, exactly, of
@@ -106,8 +106,8 @@ def _answering(game: Employment) -> Callable[[Seen], Mapping[str, Array]]:
         slope = np.stack([seen[f"slope_{j + 1}"] for j in range(game.measured)], axis=-1)
         c, r = seen["effort_cost"], seen["risk_aversion"]
         effort = answer(game, slope, c)
-        worth = certainty_equivalent(game, seen["wage"], slope, effort, c, r)
-        accept = worth >= of(game.outside_option, game.agents_of("workers")) - tie(game)
+        outside = of(game.outside_option, game.agents_of("workers"))
+        accept = accepted(game, seen["wage"], slope, effort, c, r, outside)
         done = {f"effort_{j + 1}": column for j, column in enumerate(np.moveaxis(effort, -1, 0))}
         return {"accept": accept.astype(np.float64)} | done
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from commonweal.curves import cara
 from commonweal.envs.employment import Employment
-from commonweal.envs.sides import SINGLE
+from commonweal.envs.sides import SINGLE, equally_good
 from commonweal.errors import NotExact
 
 Array = NDArray[np.float64]
@@ -30,10 +30,17 @@ EQUAL = 1e-12  # money below which offers are equally good
 CELLS = 30_000_000  # offers times efforts: more would not fit the memory
 
 
-def tie(game: Employment) -> float:
-    """Money within which efforts are equally good, and an offer is worth the outside option."""
-    slopes = game.max_slope * game.max_effort * game.measured
-    return SINGLE * game.principals_per_worker * (game.max_wage + slopes)
+def accepted(
+    game: Employment, wage: Array, slope: Array, effort: Array, c: Array | float, r: Array | float,
+    o: Array | float,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Whether terms (sums) are worth the outside option o, `(...)`, to who exerts `effort (..., tasks)`.
+
+    Terms are seen in single precision; what is paid is what can be wrong by that, not what might be paid.
+    """
+    paid = np.abs(wage) + (slope * effort[..., : game.measured]).sum(axis=-1)
+    worth = certainty_equivalent(game, wage, slope, effort, c, r)
+    return np.asarray(worth >= o - SINGLE * paid)
 
 
 def answer(game: Employment, slope: Array, effort_cost: Array | float) -> Array:
@@ -43,8 +50,8 @@ def answer(game: Employment, slope: Array, effort_cost: Array | float) -> Array:
     if game.effort_levels:
         tried = _grid(0.0, game.max_effort, game.effort_levels, tasks)
         tried = tried[np.argsort(-tried @ np.array(game.benefit), kind="stable")]
-        value = slope @ tried[:, : game.measured].T - c[..., None] * _toil(game, tried)
-        best = value >= value.max(axis=-1, keepdims=True) - tie(game)
+        pay, toil = slope @ tried[:, : game.measured].T, c[..., None] * _toil(game, tried)
+        best = equally_good(pay - toil, pay + toil)
         return tried[best.argmax(axis=-1)]
     pull = np.zeros((*slope.shape[:-1], tasks))
     pull[..., : game.measured] = slope / c[..., None]
@@ -114,7 +121,7 @@ class Employer:
         """A principal's profit `(G,)` from own `wage (G,)`, `slope (G, K)`, given the others' sums."""
         game, total = self.game, slope + others_slope
         effort = answer(game, total, self.c)
-        accepts = self.value(wage + others_wage, total) >= self.o - tie(self.game)
+        accepts = accepted(game, wage + others_wage, total, effort, self.c, self.r, self.o)
         gross = effort @ (np.array(game.benefit) / game.principals_per_worker)
         return accepts * (gross - wage - (slope * effort[..., : game.measured]).sum(axis=-1))
 
@@ -143,7 +150,7 @@ class Employer:
         """W a round under `wage (P,)`, `slope (P, K)`, which the worker answers."""
         total, sums = wage.sum(), slope.sum(axis=0)
         effort = answer(self.game, sums, self.c)
-        if certainty_equivalent(self.game, total, sums, effort, self.c, self.r) < self.o - tie(self.game):
+        if not accepted(self.game, total, sums, effort, self.c, self.r, self.o):
             return self.o
         return float(self.total(total, sums, effort))
 
@@ -279,7 +286,8 @@ class Employer:
         """
         game, share = self.game, self.game.principals_per_worker
         wage, slope = np.full(share, -game.max_wage), np.zeros((share, game.measured))
-        if self.value(wage.sum(), slope.sum(axis=0)) >= self.o - tie(self.game):
+        total, sums = wage.sum(), slope.sum(axis=0)
+        if accepted(game, total, sums, answer(game, sums, self.c), self.c, self.r, self.o):
             return None
         others = float(wage[1:].sum())
         if game.wage_levels:

@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonweal.envs.base import Dilemma, Outcome, Play
-from commonweal.envs.govsim_plan import Plan, Planned, greed, planner
+from commonweal.envs.govsim_plan import ROUNDING, Plan, Planned, greed, planner
 from commonweal.envs.repeated import PROGRESS, Always
 from commonweal.errors import NotExact, require
 from commonweal.parameters import check
@@ -136,7 +136,7 @@ class GovSim(Dilemma):
         """Catches `(B, N)` from the stock `(B, 1)` and wishes `(B, N)`."""
         if self.rationing == "proportional":
             total = wish.sum(axis=1, keepdims=True)
-            return wish * np.minimum(stock / np.maximum(total, 1e-12), 1.0)
+            return wish * np.minimum(stock / np.maximum(total, self.tie), 1.0)
         # c = min(wish, level) adds up to the stock: at least (stock - the k smallest wishes) / (N - k)
         # for every k, and equal to it for one of them.
         n = wish.shape[1]
@@ -147,7 +147,7 @@ class GovSim(Dilemma):
 
     def regrow(self, left: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Next month's stock and whether the lake is lost, of the shape of `left`."""
-        collapsed = left < self.collapse - 1e-9
+        collapsed = left < self.collapse - self.tie
         return np.where(collapsed, 0.0, np.minimum(self.growth * left, self.capacity)), collapsed
 
     def observe(self, state: GovSimState) -> Mapping[str, Array]:
@@ -178,6 +178,11 @@ class GovSim(Dilemma):
         later = self._planned.at(month, spared) - self._planned.at(month, following.stock)
         return without - (landed - catch) + self.discount * (1.0 - 1.0 / n) * later
 
+    @property
+    def tie(self) -> float:
+        """Tons that are rounding."""
+        return ROUNDING * self.capacity
+
     # ------------------------------------------------------------------ yardsticks
 
     @cached_property
@@ -205,7 +210,7 @@ class GovSim(Dilemma):
         best = float(plan.value[0, -1]) / n
 
         def stick(gain: float, epsilon: float, selection: str, rule: Rule) -> Yardstick:
-            kind: Kind = "best known" if epsilon > 1e-9 else "dynamic programming"
+            kind: Kind = "best known" if epsilon > self.tie else "dynamic programming"
             return Yardstick(n * gain, kind, 0.0, epsilon, selection, rule, {"gain": gain})
 
         planner = stick(best, math.nan, "maximum of the sum", Planned(self, plan))
@@ -215,7 +220,7 @@ class GovSim(Dilemma):
             emptied = (n - 1) * self.max_catch >= self.capacity  # whatever a fisher leaves, others take
             unique = emptied and self.growth < n
             how = "backward induction" if unique else "all always want the most; there may be others"
-            if reply - greedy > 1e-9:
+            if reply - greedy > self.tie:
                 how = "no equilibrium: all always want the most, and one alone would gain by less"
             selfish = stick(greedy, reply - greedy, how, Always(self, {"wish": self.max_catch}))
         sustained = float(self.sustainable(np.array(self.capacity))) / n
@@ -247,7 +252,7 @@ class GovSim(Dilemma):
         stock, above = np.full(catch.shape[1], float(self.capacity)), np.zeros(catch.shape[1])
         for month, tons in enumerate(caught):
             share = self.sustainable(stock)[:, None] / n
-            above += np.where(played[month], (tons > share + 1e-9).sum(axis=1), 0)
+            above += np.where(played[month], (tons > share + self.tie).sum(axis=1), 0)
             stock, _ = self.regrow(stock - tons.sum(axis=1))
         target = self.months * float(self.sustainable(np.array(self.capacity)))
         apart = np.abs(gain[:, :, None] - gain[:, None, :]).sum(axis=(1, 2))

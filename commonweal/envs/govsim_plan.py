@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from commonweal.envs.govsim import GovSim
 
 Array = NDArray[np.float64]
+ROUNDING = 1e-9  # of the capacity
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,17 @@ def planner(game: GovSim) -> Plan:
     """
     unit = game.max_catch / (game.levels - 1) if game.levels else game.capacity / 100.0
     size = round(game.capacity / unit)
-    grid = np.linspace(0.0, game.capacity, size + 1)
     most = min(round(game.num_agents * game.max_catch / unit), size)
     require_memory(32.0 * (size + 1) * (most + 1), f"a table of {size + 1} stocks by {most + 1} catches")
+    require_memory(16.0 * (size + 1) * game.months, f"a table of {size + 1} stocks by {game.months} months")
+    grid = np.linspace(0.0, game.capacity, size + 1)
     total = grid[: most + 1]
     left = grid[:, None] - total
     following, lost = game.regrow(np.maximum(left, 0.0))
     value, plan = np.zeros((game.months + 1, size + 1)), np.zeros((game.months, size + 1))
     for month in reversed(range(game.months)):
         later = np.where(lost, 0.0, np.interp(following, grid, value[month + 1]))
-        worth = np.where(left >= -1e-9, total + game.discount * later, -np.inf)
+        worth = np.where(left >= -game.tie, total + game.discount * later, -np.inf)
         value[month], plan[month] = worth.max(axis=1), total[worth.argmax(axis=1)]
     return Plan(grid, value, plan)
 

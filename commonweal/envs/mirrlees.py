@@ -150,8 +150,9 @@ class Economy:
         Nobody can consume more than all can earn. Where money is worth infinitely much at nothing,
         nobody is left with a hundredth of what the poorest earns alone.
         """
-        least = 1e-6 if self.risk_aversion < 1.0 else 1e-2 * float(self.alone().min())
-        low, high = self.utility(np.array([least, self.most.sum()]))
+        most = float(self.most.sum())
+        least = 1e-7 * most if self.risk_aversion < 1.0 else 1e-2 * float(self.alone().min())
+        low, high = self.utility(np.array([least, most]))
         return float(low), float(high)
 
     def _pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -43,7 +43,7 @@ from scipy.optimize import linprog
 from commonweal.curves import cara
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.sides import SINGLE, of
+from commonweal.envs.sides import ROUNDING, SINGLE, of
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
@@ -198,10 +198,9 @@ class MoralHazard(RepeatedGame):
 
     # ------------------------------------------------------------------ theory
 
-    @property
-    def tie(self) -> float:
-        """Money within which efforts are equally good."""
-        return SINGLE * max(abs(self.min_wage), abs(self.max_wage))
+    def tie(self, wages: Array) -> Array:
+        """Money within which efforts are equally good under `wages (..., K)`, seen to single precision."""
+        return np.asarray(SINGLE * np.abs(wages).max(axis=-1))
 
     def answer(self, wages: Array, r: Array | float, o: Array | float) -> tuple[Array, NDArray[np.intp]]:
         """Expected utility and best effort `(...)` under `wages (..., K)`; ties go to the principal."""
@@ -209,7 +208,7 @@ class MoralHazard(RepeatedGame):
         left = wages[..., None, :] - np.array(self.toil)[:, None] - np.asarray(o)[..., None, None]
         aversion = np.asarray(r, dtype=np.float64)[..., None, None]
         worth = np.asarray(o)[..., None] + (p * cara(left, aversion)).sum(axis=-1)
-        best = worth >= worth.max(axis=-1, keepdims=True) - self.tie
+        best = worth >= worth.max(axis=-1, keepdims=True) - self.tie(wages)[..., None]
         profit = (p * (np.array(self.value) - wages[..., None, :])).sum(axis=-1)
         effort = np.where(best, profit, -np.inf).argmax(axis=-1)
         return worth.max(axis=-1), effort
@@ -217,7 +216,7 @@ class MoralHazard(RepeatedGame):
     def expected(self, wages: Array, r: float, o: float) -> tuple[Array, Array]:
         """Expected profit and W `(G,)` of contracts `(G, K)`; a worker takes what is worth o."""
         worth, effort = self.answer(wages, r, o)
-        accepts = worth >= o - self.tie
+        accepts = worth >= o - self.tie(wages)
         profit = (np.array(self.probability)[effort] * (np.array(self.value) - wages)).sum(axis=-1)
         return accepts * profit, np.where(accepts, profit + worth, o)
 
@@ -260,7 +259,7 @@ class MoralHazard(RepeatedGame):
             found = [nothing, *(self.cheapest(a, o) for a in range(len(self.toil)))]
             tried = np.stack([w for w in found if w is not None])
         profit, total = self.expected(tried, r, o)
-        ties = np.flatnonzero(profit >= profit.max() - 1e-9)
+        ties = np.flatnonzero(profit >= profit.max() - ROUNDING * np.abs(self.value).max())
         return np.asarray(tried[ties[total[ties].argmin()]], dtype=np.float64)
 
     def references(self) -> References:

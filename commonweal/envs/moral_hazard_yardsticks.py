@@ -33,7 +33,8 @@ def references(game: MoralHazard) -> References:
         standing = np.stack([seen[f"open_{name}"] for name in game.columns], axis=-1)
         r, o = (np.broadcast_to([v], seen["open_wage_1"].shape) for v in zip(*rows, strict=True))
         worth, effort = game.answer(standing, r, o)
-        return {"accept": (worth >= o - game.tie).astype(np.float64), "effort": effort.astype(np.float64)}
+        accept = worth >= o - game.tie(standing)
+        return {"accept": accept.astype(np.float64), "effort": effort.astype(np.float64)}
 
     flow = sum(float(game.expected(known[row][None], *row)[1][0]) for row in rows)
     asked = float(game.answer(wages[0], *rows[0])[1])

@@ -248,7 +248,7 @@ class Routing(RepeatedGame):
         for count in self.counts():
             low, high = (self._cost(self._assign(count, value, worst), value) for worst in (False, True))
             everything += [low, high]
-            if best is None or low < best[0] - slack:
+            if best is None or low < best[0] - slack * value.sum():
                 best = (low, count)
             if self.gain(count) <= slack:
                 equilibria.append(self._yardstick(count, value, "Nash equilibrium of every day", worst=True))

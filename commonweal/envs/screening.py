@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.repeated import PROGRESS, RepeatedGame, RoundState
-from commonweal.envs.sides import SINGLE, Strategies, by_agent, of
+from commonweal.envs.sides import ROUNDING, Strategies, by_agent, equally_good, of
 from commonweal.errors import NotExact, require
 from commonweal.parameters import Parameter, check
 from commonweal.random import Streams
@@ -182,8 +182,7 @@ class Screening(RepeatedGame):
         quantity = np.stack([0.0 * menu[..., 0], menu[..., 0], menu[..., 2]], axis=-1)
         price = np.stack([0.0 * menu[..., 1], menu[..., 1], menu[..., 3]], axis=-1)
         worth = np.asarray(taste)[..., None] * quantity - price
-        tie = SINGLE * (self.max_price + float(np.max(self.high_taste)) * self.max_quantity)
-        best = worth >= worth.max(axis=-1, keepdims=True) - tie
+        best = equally_good(worth, worth + 2.0 * price)
         profit = price - 0.5 * np.asarray(cost)[..., None] * quantity**2
         return np.where(best, profit, -np.inf).argmax(axis=-1)
 
@@ -206,7 +205,7 @@ class Screening(RepeatedGame):
         if self.quantity_levels and self.price_levels:
             menus = self._menus()
             profit, total = self.expected(menus, row)
-            ties = np.flatnonzero(profit >= profit.max() - 1e-12)
+            ties = np.flatnonzero(profit >= profit.max() * (1.0 - ROUNDING))
             return np.asarray(menus[ties[total[ties].argmin()]], dtype=np.float64)
         odds = share / (1.0 - share) if share < 1.0 else math.inf
         rent = high - low

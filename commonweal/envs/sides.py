@@ -19,9 +19,21 @@ Array = NDArray[np.float64]
 # Observed columns by name, `(B, n)`, or `(B, n, width)` where wider -> physical values by column, `(B, n)`.
 Strategy = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
-# Observations are single precision: amounts are equally good within this share of the largest in a game.
+# Observations are single precision: amounts are equally good within this share of what is at stake.
 SINGLE = 1e-6
 ROUNDING = 1e-9  # a gain below it, relative to W, is none
+
+
+def equally_good(worth: Array, stake: Array) -> NDArray[np.bool_]:
+    """Which options `(..., L)` are as good as the best one, to who sees their amounts in single precision.
+
+    Args:
+        worth: of each option.
+        stake: of each option the sum of the amounts that its worth is made of, all taken as positive.
+    """
+    top = worth.argmax(axis=-1)[..., None]
+    tie = SINGLE * (stake + np.take_along_axis(stake, top, axis=-1))
+    return np.asarray(worth >= np.take_along_axis(worth, top, axis=-1) - tie)
 
 
 def exactly(kind: Kind, gain: float, welfare: float) -> Kind:
