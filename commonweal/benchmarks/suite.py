@@ -39,8 +39,8 @@ class Study:
     def __post_init__(self) -> None:
         fit_fields(self)
         require_name("name", self.name)
-        plain = self.name not in ("", ".", "..") and not re.search(r"[/\\\0]", self.name)
-        require(plain, "name", self.name, "a name of a folder, not empty, without slashes")
+        plain = self.name not in (".", "..") and not re.search(r"[/\\]", self.name)
+        require(plain, "name", self.name, "a name of a folder, without slashes")
         for name in ("replicates", "evaluation_worlds"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
