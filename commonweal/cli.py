@@ -29,7 +29,7 @@ def run(suite: Positional[str], /, *, out: Path | None = None, workers: int = 2,
     from commonweal.benchmarks.report import write_report
     from commonweal.benchmarks.runner import run_study
     from commonweal.benchmarks.store import Store
-    from commonweal.benchmarks.suite import load
+    from commonweal.benchmarks.suite_file import load
     from commonweal.benchmarks.summary import summarise
     from commonweal.benchmarks.table import table
 

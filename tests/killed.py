@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from commonweal.benchmarks import cell, runner, store, suite  # noqa: F401 (before the first fork)
+from commonweal.benchmarks import cell, runner, store, suite_file  # noqa: F401 (before the first fork)
 from tests.small_study import run_small
 
 

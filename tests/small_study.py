@@ -5,7 +5,8 @@ from pathlib import Path
 from commonweal.benchmarks.cell import run_cell
 from commonweal.benchmarks.runner import _known, _plan, references_of
 from commonweal.benchmarks.store import Store
-from commonweal.benchmarks.suite import Suite, parse
+from commonweal.benchmarks.suite import Suite
+from commonweal.benchmarks.suite_file import parse
 
 TEXT = """
 [study]

@@ -8,7 +8,8 @@ from commonweal import Society, evaluate, make
 from commonweal.agents.scripted import Scripted, scripted
 from commonweal.benchmarks import statistics
 from commonweal.benchmarks.runner import run_study
-from commonweal.benchmarks.suite import Learner, Study, load, parse
+from commonweal.benchmarks.suite import Learner, Study
+from commonweal.benchmarks.suite_file import load, parse
 from commonweal.errors import CommonwealError
 from commonweal.random import world_seeds
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from commonweal import Society, make, registry
-from commonweal.benchmarks.suite import parse
+from commonweal.benchmarks.suite_file import parse
 from commonweal.cli import main
 from commonweal.compatibility import fitting
 from commonweal.errors import CommonwealError, InvalidAction, InvalidSuite, UnknownName

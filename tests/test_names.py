@@ -6,7 +6,8 @@ from typing import ClassVar
 import pytest
 
 from commonweal import Society, institution, make, registry
-from commonweal.benchmarks.suite import Study, parse
+from commonweal.benchmarks.suite import Study
+from commonweal.benchmarks.suite_file import parse
 from commonweal.envs.foreign import Foreign
 from commonweal.errors import CommonwealError, InvalidParameter, InvalidSuite, UnknownName
 from commonweal.institutions.base import Institution

@@ -17,7 +17,7 @@ from commonweal.benchmarks import runner
 from commonweal.benchmarks.cell import run_cell
 from commonweal.benchmarks.runner import references_of, run_study
 from commonweal.benchmarks.store import Store, read_json, read_rows
-from commonweal.benchmarks.suite import parse
+from commonweal.benchmarks.suite_file import parse
 from commonweal.benchmarks.summary import summarise
 from commonweal.cli import main
 from commonweal.errors import InvalidParameter, StorageError

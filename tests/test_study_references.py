@@ -8,7 +8,7 @@ from commonweal.benchmarks import deviation
 from commonweal.benchmarks.report import write_report
 from commonweal.benchmarks.runner import run_study
 from commonweal.benchmarks.store import Store, read_json, read_rows
-from commonweal.benchmarks.suite import parse
+from commonweal.benchmarks.suite_file import parse
 from commonweal.benchmarks.summary import summarise
 from commonweal.envs.appropriation import Appropriation
 from commonweal.errors import InvalidSuite

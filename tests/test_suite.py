@@ -1,7 +1,8 @@
 import pytest
 
 from commonweal.benchmarks import suite as suites
-from commonweal.benchmarks.suite import digest, load, look_up, parse, resolve
+from commonweal.benchmarks.suite import digest, look_up, resolve
+from commonweal.benchmarks.suite_file import load, parse
 from commonweal.errors import CommonwealError, InvalidParameter, InvalidSuite, UnknownName
 from commonweal.references import References, Yardstick
 

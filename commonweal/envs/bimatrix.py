@@ -98,7 +98,7 @@ def _vertices(rows: list[list[int]]) -> tuple[list[Ray], Bits]:
         slack = [ray[-1] - sum(b * x for b, x in zip(row, ray, strict=False)) for ray in rays]
         binding = np.array(bits, np.uint64)
         stay = [k for k, value in enumerate(slack) if value >= 0]
-        cut = [(k, m) for k, m in _edges(binding, np.array(slack, object), size - 1)]
+        cut = _edges(binding, np.array(slack, object), size - 1)
         new = [
             tuple(slack[k] * b - slack[m] * a for a, b in zip(rays[k], rays[m], strict=True)) for k, m in cut
         ]

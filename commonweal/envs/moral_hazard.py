@@ -263,8 +263,8 @@ class MoralHazard(RepeatedGame):
         return np.asarray(tried[ties[total[ties].argmin()]], dtype=np.float64)
 
     def references(self) -> References:
-        """The best contract in every round, and the first best; see `envs.moral_hazard_yardsticks`."""
-        from commonweal.envs.moral_hazard_yardsticks import references  # it reads this class
+        """The best contract in every round, and the first best; see `envs.moral_hazard_theory`."""
+        from commonweal.envs.moral_hazard_theory import references  # it reads this class
 
         return references(self)
 

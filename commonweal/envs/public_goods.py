@@ -20,7 +20,7 @@ are shared so that nobody pays more than $m T$. Weakest link with $m > 1$: any l
 better for all than the one below. Best shot with $m < 1$: nobody; with $m > 1$: one of N gives all, or
 some or all volunteer with the probabilities at which they do not care. Club: nobody, or n members with
 $n m (1 - \kappa (n - 1)) \ge 1$ whom one more would not join. The selfish line is the worst of these
-(`envs.public_goods_equilibria`); where a mixed one that was not searched could be worse, it is `best known`.
+(`envs.public_goods_theory`); where a mixed one that was not searched could be worse, it is `best known`.
 
 Sources: the default is Fehr and Gächter (2002), Nature 415, 137-140: N = 4, e = 20, m = 0.4 (read in
 Fowler, Johnson and Smirnov, Nature 433, 2005). Unequal endowments: Koster et al. (2022), Nature Human
@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 
 from commonweal.envs.base import Outcome, Play
 from commonweal.envs.provision import TECHNOLOGIES, Group, Technology
-from commonweal.envs.public_goods_equilibria import profile_yardstick, solve
+from commonweal.envs.public_goods_theory import profile_yardstick, solve
 from commonweal.envs.repeated import RepeatedGame, RoundState
 from commonweal.errors import NotExact, require
 from commonweal.parameters import AgentParameter, Parameter, WorldParameter, check

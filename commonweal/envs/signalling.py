@@ -188,8 +188,8 @@ class Signalling(RepeatedGame):
     # ------------------------------------------------------------------ theory
 
     def references(self) -> References:
-        """Pooling and separation, without and with the most waste; planner; see `envs.conventions`."""
-        from commonweal.envs.conventions import references  # it reads this class
+        """Pooling and separation, without and with the most waste; planner; see `envs.signalling_theory`."""
+        from commonweal.envs.signalling_theory import references  # it reads this class
 
         return references(self)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from commonweal.agents.base import Policies
 from commonweal.errors import InvalidAction, UnknownName, require
 from commonweal.society import Society
+from commonweal.transition import copied
 
 Array = NDArray[np.float64]
 # Observation `(B, n, D)` and mask `(B, n, M)` or None of a group -> action columns `(B, n, C)`.
@@ -69,8 +70,8 @@ class OtherAgents:
         if not self.needed or self.policies is None:
             return {}
         # Copies: what a policy writes into them, nobody else sees and no step enforces.
-        observation = {name: seen.copy() for name, seen in self.society.observation.items()}
-        mask = {name: allowed.copy() for name, allowed in (self.society.mask or {}).items()} or None
+        observation = copied(self.society.observation)
+        mask = self.society.mask and copied(self.society.mask)
         if isinstance(self.policies, Mapping):
             given = {
                 name: self.policies[name](observation[name], mask[name] if mask else None)

@@ -127,10 +127,9 @@ class SocietyEnv(pettingzoo.ParallelEnv[str, NDArray[np.float32], Any]):  # type
         if actions.keys() != self._everyone:
             unknown = [agent for agent in actions if agent not in self._everyone]
             missing = [agent for agent in self.possible_agents if agent not in actions]
-            amiss = [f"no action of {missing}"] * bool(missing) + [f"actions of unknown {unknown}"] * bool(
-                unknown
-            )
-            raise InvalidAction(f"{' and '.join(amiss)}; allowed: one of each of {self.possible_agents}")
+            faults = {"no action of": missing, "actions of unknown": unknown}
+            amiss = " and ".join(f"{fault} {agents}" for fault, agents in faults.items() if agents)
+            raise InvalidAction(f"{amiss}; allowed: one of each of {self.possible_agents}")
         columns = {
             name: self.faces[name].decode([actions[agent] for agent in members], 1)
             for name, members in self.members.items()

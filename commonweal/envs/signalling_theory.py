@@ -1,6 +1,6 @@
 """Equilibria of `signalling-v0`: what candidates send and what firms make of it, and the gain of leaving it.
 
-Workers are independent of each other, so each market keeps to a convention of its own.
+Workers are independent of each other, so each market has an equilibrium of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SELECTED = {
 }
 
 
-class Convention(NamedTuple):
+class Profile(NamedTuple):
     """What candidates of low and of high ability send; what firms bid below the latter, and from it on."""
 
     low: float
@@ -63,20 +63,20 @@ class Market:
         step = self.game.max_signal / (self.game.signal_levels - 1)
         return (math.ceil(value / step - 1e-9) if up else math.floor(value / step + 1e-9)) * step
 
-    def conventions(self) -> dict[str, Convention]:
+    def equilibria(self) -> dict[str, Profile]:
         """Equilibria by name; the first always is one."""
         game, low, high = self.game, self.game.low_ability, self.game.high_ability
         mean, poor, rich = (self._bid(x) for x in (self._mean, low, high))
-        tried = {"pooling": Convention(0.0, 0.0, mean, mean)}
+        tried = {"pooling": Profile(0.0, 0.0, mean, mean)}
         if self.cost > 0.0 and 0.0 < game.share_high < 1.0:
             rise = game.discount / self.cost
             sent = {
                 "least-cost separation": self._signal(low * rise * (rich - poor), up=True),
                 "costly separation": self._signal(min(high * rise * (rich - poor), game.max_signal)),
             }
-            tried |= {name: Convention(0.0, signal, poor, rich) for name, signal in sent.items()}
+            tried |= {name: Profile(0.0, signal, poor, rich) for name, signal in sent.items()}
             signal = self._signal(min(low * rise * (mean - poor), game.max_signal))
-            tried["costly pooling"] = Convention(signal, signal, poor, mean)
+            tried["costly pooling"] = Profile(signal, signal, poor, mean)
         rounding = 1e-9 * high
         return {
             name: one for name, one in tried.items()
@@ -90,12 +90,12 @@ class Market:
         game = self.game
         return game.low_ability + game.share_high * (game.high_ability - game.low_ability)
 
-    def waste(self, one: Convention) -> float:
+    def waste(self, one: Profile) -> float:
         """Expected cost of a candidate's signal, money."""
         game, share = self.game, self.game.share_high
         return self.cost * (share * one.high / game.high_ability + (1.0 - share) * one.low / game.low_ability)
 
-    def gain(self, one: Convention) -> float:
+    def gain(self, one: Profile) -> float:
         """Largest gain per round from a deviation of a candidate (before it knows its type) or a firm."""
         game, share = self.game, self.game.share_high
         types = ((game.low_ability, one.low, 1.0 - share), (game.high_ability, one.high, share))
@@ -116,8 +116,8 @@ class Market:
         return max(candidate, game.discount * firm)
 
 
-def _yardstick(markets: list[Market], plan: list[Convention], how: str) -> Yardstick:
-    """The market of each worker keeps to its convention."""
+def _yardstick(markets: list[Market], plan: list[Profile], how: str) -> Yardstick:
+    """The market of each worker plays its profile of the plan."""
     game = markets[0].game
     low, high, discount = game.low_ability, game.high_ability, game.discount
     hired = discount * (low + game.share_high * (high - low))
@@ -150,9 +150,9 @@ def references(game: Signalling) -> References:
         NotExact: parameters by world.
     """
     markets = [Market(game, float(cost)) for cost in by_agent(game, "signal_cost", "workers")]
-    known = [market.conventions() for market in markets]
+    known = [market.equilibria() for market in markets]
     worst = [max(found.values(), key=market.waste) for market, found in zip(markets, known, strict=True)]
-    # Where a market has no such convention it pools.
+    # Where a market has no such equilibrium it pools.
     plans = {
         name: [found.get(name, found["pooling"]) for found in known]
         for name in dict.fromkeys(name for found in known for name in found)
