@@ -15,6 +15,7 @@ from commonweal.curves import power_mean
 from commonweal.errors import require
 
 Array = NDArray[np.float64]
+ROUNDING = 1e-12  # of the sum of absolute incomes: a total so small is none
 
 
 def utilitarian(utility: ArrayLike) -> Any:
@@ -54,12 +55,14 @@ def prioritarian(utility: ArrayLike, aversion: float = 1.0) -> Any:
 
 
 def gini(income: ArrayLike) -> Any:
-    """Gini coefficient, `(..., N)` -> `(...)`; nan where the total is not positive.
+    """Gini coefficient, `(..., N)` -> `(...)`; nan where the total is not positive beyond rounding.
 
     `sum_ij |x_i - x_j| / (2 N sum_i x_i)`. With negative incomes it may exceed 1.
     """
     values = np.asarray(income, np.float64)
     total = values.sum(axis=-1)
+    # What is won and lost in equal parts adds up to a rounding error, not to an income.
+    total = np.where(total > ROUNDING * np.abs(values).sum(axis=-1), total, 0.0)
     differences = np.abs(values[..., :, None] - values[..., None, :]).sum(axis=(-2, -1))
     scale = 2.0 * values.shape[-1] * np.where(total > 0, total, np.nan)
     return differences / scale

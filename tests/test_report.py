@@ -90,6 +90,16 @@ def test_the_same_results_make_the_same_page(store, page):
     assert write_report(store.folder).read_text() == page
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("references", ["true", "false"])
+def test_a_training_shorter_than_an_episode_has_a_report(tmp_path, references):
+    text = TEXT.replace("steps = 1280", "steps = 4").replace("rollout = 32", "rollout = 2\nminibatches = 2")
+    text = text.replace("evaluation_worlds = 2", f"evaluation_worlds = 2\nreferences = {references}")
+    page = write_report(run_small(tmp_path, text)[1].folder).read_text()
+    assert "<p>No episode ended in training.</p>" in page
+    assert 'aria-label="Learning curves' not in page
+
+
 def test_an_empty_folder_has_no_report(tmp_path):
     with pytest.raises(StorageError, match="cannot read"):
         write_report(tmp_path)

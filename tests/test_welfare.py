@@ -32,6 +32,14 @@ def test_totals_that_are_not_positive_have_no_gini():
     assert shares[2] == 1.0
 
 
+def test_what_is_won_and_lost_in_equal_parts_has_no_gini():
+    won_and_lost = np.array([0.1, 0.2, -0.3])  # adds up to 5.6e-17
+    assert won_and_lost.sum() > 0
+    assert np.isnan(welfare.equality(won_and_lost))
+    assert np.isnan(welfare.equality(1e9 * won_and_lost))
+    assert welfare.equality([1e-300, 3e-300]) == pytest.approx(0.75)  # small is not nothing
+
+
 def test_prioritarian_lies_between_the_sum_and_the_worst_off():
     values = [welfare.prioritarian(INCOMES, a) for a in (0.0, 0.5, 1.0, 2.0, np.inf)]
     assert values[0] == pytest.approx(16.0)

@@ -203,7 +203,11 @@ def _pivot(rows: Sequence[Row], index: str, value: str) -> tuple[Array, Array]:
 def _learning(cells: list[Summary], store: Store) -> str:
     curves = [_pivot(store.rows(s.cell, "curves"), "steps", "welfare") for s in cells]
     references = cells[0].references
-    late = [float(np.nanquantile(runs[len(runs) // 3 :], q)) for _, runs in curves for q in (0.01, 0.99)]
+    settled = [runs[len(runs) // 3 :] for _, runs in curves]
+    told = [late[~np.isnan(late)] for late in settled if not np.isnan(late).all()]
+    if not told:  # every training was shorter than an episode
+        return f"<h3>{escape(cells[0].cell.dilemma)}</h3><p>No episode ended in training.</p>"
+    late = [float(np.quantile(values, q)) for values in told for q in (0.01, 0.99)]
     ends = late + ([references.selfish.welfare, references.planner.welfare] if references else [])
     # The first random plays may lose without bound; the axis shows what is learnt.
     margin = 0.12 * (max(ends) - min(ends) or 1.0)
