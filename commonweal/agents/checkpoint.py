@@ -99,9 +99,7 @@ def _moments(team: Team) -> dict[str, dict[str, Tensor]]:
 def _restore(team: Team, state: Arrays) -> None:
     """Restore what `_state` returned, if names, shapes, types, signs and finiteness are of such a state."""
     squares = dict.fromkeys(("adam.square", "seen.count", "seen.squares", "target.square"), (0.0, np.inf))
-    check_arrays(
-        state, _state(team), {**squares, "target.weight": (0.0, 1.0), "gradient_steps": (0, LAST)}
-    )
+    check_arrays(state, _state(team), {**squares, "target.weight": (0.0, 1.0), "gradient_steps": (0, LAST)})
     weight, mean, square = (state[f"target.{name}"] for name in ("weight", "mean", "square"))
     if (weight * square < (1.0 - 1e-9) * mean**2).any():
         raise CorruptCheckpoint("target.square: a negative variance; allowed: 0 or more")
