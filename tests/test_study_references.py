@@ -1,7 +1,10 @@
 """Studies whose references fail, or are not wanted: they go on, say why, and show welfare."""
 
+from io import StringIO
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from commonweal.benchmarks import cell as cells
 from commonweal.benchmarks import deviation
@@ -10,6 +13,7 @@ from commonweal.benchmarks.runner import run_study
 from commonweal.benchmarks.store import Store, read_json, read_rows
 from commonweal.benchmarks.suite_file import parse
 from commonweal.benchmarks.summary import summarise
+from commonweal.benchmarks.table import table
 from commonweal.envs.appropriation import Appropriation
 from commonweal.errors import InvalidSuite
 from tests.small_study import run_small
@@ -119,7 +123,13 @@ def test_a_study_without_references_shows_welfare(tmp_path, monkeypatch):
     assert found.references is None
     page = write_report(tmp_path).read_text()
     assert "None are known: references = false in the study." in page
-    assert f"W {row['welfare']:.4g}" in page
+    shown = f"W {row['welfare']:.4g}".replace("-", "−")
+    assert page.count(shown) == 2  # under efficiency, and among all measures
+    console = Console(width=80, file=StringIO())
+    console.print(table([found], "study"))
+    screen = " ".join(console.file.getvalue().split())
+    assert shown in screen
+    assert "over 1 replicate," in screen
 
 
 def test_an_institution_that_asks_for_a_reference_is_refused_with_the_reason(tmp_path, monkeypatch):

@@ -239,7 +239,7 @@ def trajectory(
 
     def paint(axes: Axes) -> None:
         axes.set_ylim(0.0, limit)
-        axes.set_xlim(0, len(runs) - 1)
+        axes.set_xlim(0, max(len(runs) - 1, 1))
         _paths(axes, np.arange(len(runs), dtype=np.float64), runs)
         axes.set(title=title, xlabel="play", ylabel=label)
         lines = []

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from commonweal.benchmarks import figures
 from commonweal.benchmarks.prose import DEFINITIONS, INTRODUCTION, NOT_TO_CONCLUDE, NOTES
-from commonweal.benchmarks.statistics import Estimate
 from commonweal.benchmarks.store import Row, Store, read_json
 from commonweal.benchmarks.summary import Summary, column, summarise
-from commonweal.benchmarks.table import COLUMNS, text
+from commonweal.benchmarks.table import COLUMNS, entry
 from commonweal.errors import StorageError
 from commonweal.storage import write_text
 
@@ -133,10 +132,10 @@ def _column_head(first: Summary) -> str:
 def _score(summary: Summary | None) -> str:
     if summary is None:
         return "<small>not run</small>"
-    value = summary.columns["efficiency"]
-    if np.isnan(value.value):
-        return f"W {text(summary.columns['welfare'], '{:.4g}')}"
-    main, _, interval = text(value, "{:.2f}").partition(" ")
+    shown = entry(summary, "efficiency", "{:.2f}")
+    if np.isnan(summary.columns["efficiency"].value):
+        return shown
+    main, _, interval = shown.partition(" ")
     flag = "<span class=flag>not converged</span>" if summary.converged is False else ""
     return f"<b>{main}</b><small>{interval}</small>{flag}"
 
@@ -151,9 +150,8 @@ def _titled(cells: list[Summary], svg: str) -> str:
 def _measures(cells: list[Summary]) -> str:
     head = "".join(f"<th scope=col>{heading}</th>" for _, heading, _ in (*COLUMNS, *MORE))
     rows = []
-    unknown = Estimate(np.nan, np.nan, np.nan)
     for summary in cells:
-        shown = [text(summary.columns.get(name, unknown), form) for name, _, form in (*COLUMNS, *MORE)]
+        shown = [entry(summary, name, form) for name, _, form in (*COLUMNS, *MORE)]
         inside = "".join(f"<td>{_broken(value)}</td>" for value in shown)
         method = f"<small>response {summary.gain_method}</small>"
         rows.append(f"<tr><th scope=row>{escape(summary.cell.institution)}{method}</th>{inside}</tr>")
@@ -181,8 +179,8 @@ def _table(title: str, head: str, rows: Sequence[str]) -> str:
 
 
 def _broken(value: str) -> str:
-    main, _, interval = value.partition(" ")
-    return f"{main}<small>{interval}</small>" if interval else main
+    main, bracket, interval = value.partition(" [")
+    return f"{main}<small>{bracket.strip()}{interval}</small>" if interval else main
 
 
 def _welfare(cells: list[Summary], store: Store) -> str:

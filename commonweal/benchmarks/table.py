@@ -21,9 +21,9 @@ COLUMNS = (
     ("gain_share", "best-response gain", "{:.1%}"),
 )
 NOTE = (
-    "Below each institution: what it sees. Interquartile means over {replicates} replicates, below each the "
-    "ends of its 95% bootstrap interval. Efficiency: 0 selfish equilibrium, 1 planner. Gain: share of that "
-    f"gap; * above {CONVERGED:.0%}: not converged; † trained, a lower bound."
+    "Below each institution: what it sees. Interquartile means over {replicates}, below each the ends of its "
+    "95% bootstrap interval. Efficiency: 0 selfish equilibrium, 1 planner; W where it is not known. Gain: "
+    f"share of that gap; * above {CONVERGED:.0%}: not converged; † trained, a lower bound."
 )
 
 
@@ -32,6 +32,14 @@ def text(value: Estimate, form: str) -> str:
     if np.isnan(value.value):
         return "–"
     return f"{_short(value.value, form)} [{_short(value.low, form)}, {_short(value.high, form)}]"
+
+
+def entry(summary: Summary, name: str, form: str) -> str:
+    """What stands in a column of a cell's row: W where its efficiency is not known."""
+    value = summary.columns.get(name, Estimate(np.nan, np.nan, np.nan))
+    if name == "efficiency" and np.isnan(value.value):
+        return f"W {text(summary.columns['welfare'], '{:.4g}')}"
+    return text(value, form)
 
 
 def _short(value: float, form: str) -> str:
@@ -49,10 +57,10 @@ def marks(summary: Summary) -> str:
 def table(summaries: Sequence[Summary], title: str) -> Table:
     """Two lines per cell, within 80 characters."""
     replicates = max((s.replicates for s in summaries), default=0)
-    note = NOTE.format(replicates=replicates)
+    note = NOTE.format(replicates=f"{replicates} replicate{'s' * (replicates != 1)}")
     shown = Table(title=title, caption=note, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     shown.title_justify = shown.caption_justify = "left"
-    shown.add_column("institution", min_width=15)
+    shown.add_column("institution", min_width=13)
     for _, heading, _ in COLUMNS:
         shown.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     dilemma = None
@@ -63,10 +71,9 @@ def table(summaries: Sequence[Summary], title: str) -> Table:
             shown.add_row(Text(dilemma, style="bold"))
         cells = []
         for name, _, form in COLUMNS:
-            value = summary.columns.get(name, Estimate(np.nan, np.nan, np.nan))
-            main, _, interval = text(value, form).partition(" ")
+            main, _, interval = entry(summary, name, form).partition(" [")
             mark = marks(summary) if name == "gain_share" else ""
-            cells.append(f"{main}{mark}\n{interval.strip('[]').replace(', ', '…')}")
+            cells.append(f"{main}{mark}\n{interval.removesuffix(']').replace(', ', '…')}")
         head = Text.assemble(summary.cell.institution, "\n", (summary.information, "dim"))
         shown.add_row(head, *cells)
     return shown
