@@ -28,13 +28,23 @@ from commonweal.references import LARGEST_EPSILON, Yardstick, ranked
 
 Array = NDArray[np.float64]
 
+SHRINKS = 0.9  # ratio of two changes from grid to finer grid at most, for the error bound
 ENDLESS = 5  # times the plays that count, whose end weighs a hundredth: then 1e-10 is left of any value
 FINER_ACTS = 4  # continuous acts of a deviation between two levels, and of each zoom of a planner
 
 
 def spread(values: list[float]) -> float:
-    """How far the finest, the last of the values, is from any of the others."""
-    return max(abs(values[-1] - value) for value in values)
+    """How far the limit of finer and finer grids may be from the finest, the last of the values.
+
+    As far as any of the others, or as what follows if changes go on shrinking as they did: a geometric series.
+    Where they hardly shrink or grow, sharp rules are blurred on every grid, and the ratio is taken as `SHRINKS`.
+    """
+    changes = np.abs(np.diff(values))
+    ratio = 0.0
+    if len(changes) > 1 and changes[-1] > 0.0:
+        ratio = min(changes[-1] / changes[-2], SHRINKS) if changes[-2] > 0.0 else SHRINKS
+    tail = changes[-1] * ratio / (1.0 - ratio)
+    return max(float(tail), *(abs(values[-1] - value) for value in values))
 
 
 def planned_levels(problem: Problem) -> Array:
