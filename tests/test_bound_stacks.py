@@ -168,7 +168,7 @@ def test_what_is_consumed_in_w_is_what_was_earned_less_the_costs(name, seed):
     for _ in range(12):
         felt.clear()
         step = society.step(random_actions(society, rng))
-        consumed = felt[-1][0][2]
+        consumed = felt[-1][0][1]
         left = np.maximum(step.money.sum(axis=1) - step.ledger.cost, 0.0)
         trace = 2.0 * dilemma.subsistence * dilemma.num_agents
         assert consumed.sum(axis=1) == pytest.approx(left, abs=trace + 1e-12), stack

@@ -9,8 +9,11 @@ import pytest
 
 DEMOS = Path(__file__).parent.parent / "demos"
 SCRIPTS = sorted(p.name for p in DEMOS.glob("*.py") if p.name not in ("play.py", "style.py"))
-# More than five seconds on one core.
-SLOW = ("taxation.py",)
+# More than two and a half seconds on one core.
+SLOW = (
+    "attention.py", "auction.py", "exchange.py", "multi_unit_auction.py", "production.py", "taxation.py",
+    "voting.py",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

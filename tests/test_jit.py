@@ -73,6 +73,7 @@ def test_a_user_whose_home_nobody_knows_finds_nothing_in_the_current_folder(read
     assert [path.name for path in tmp_path.iterdir()] == ["installed"]
 
 
+@pytest.mark.slow
 def test_compiled_code_goes_where_numba_is_told_else_into_the_package_else_to_the_user(read_only, tmp_path):
     places = {"XDG_CACHE_HOME": tmp_path / "user", "NUMBA_CACHE_DIR": tmp_path / "told"}
 
@@ -100,6 +101,7 @@ def test_what_was_compiled_before_an_installation_became_read_only_is_used(tmp_p
     make_writable(copy / "commonweal")
 
 
+@pytest.mark.slow
 def test_code_compiled_from_older_sources_of_another_file_is_not_run(tmp_path):
     copy = copy_package(tmp_path)
     inner, outer = copy / "commonweal" / "inner.py", copy / "commonweal" / "outer.py"
@@ -119,6 +121,7 @@ def test_sources_that_change_under_a_running_process_leave_nothing_behind(tmp_pa
     assert told.stdout == "1 []\n", told.stderr
 
 
+@pytest.mark.slow
 def test_damaged_compiled_code_is_compiled_again(tmp_path):
     copy = copy_package(tmp_path)
     folder = Path(python("-c", COMPILE, path=copy).stdout.rpartition(" ")[0])

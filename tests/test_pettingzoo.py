@@ -308,7 +308,10 @@ def test_imports():
         from commonweal.envs import Nothing  # noqa: F401
 
 
-@pytest.mark.parametrize("stack", [[], ["peer-sanctions"], [{"id": "peer-sanctions", "stage": "respond"}]])
+STAGED = pytest.param([{"id": "peer-sanctions", "stage": "respond"}], marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("stack", [[], pytest.param(["peer-sanctions"], marks=pytest.mark.slow), STAGED])
 def test_rendering(stack):
     render_test(lambda render_mode: envs.fishery_v0.env(institutions=stack, render_mode=render_mode))
 

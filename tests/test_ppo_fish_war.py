@@ -64,7 +64,8 @@ def test_deviation_gain_is_nil_at_the_equilibrium_and_known_elsewhere() -> None:
     assert deviation_gain(np.full((len(GRID), 2), own)).max() == pytest.approx(exact, rel=0.02)
 
 
-@pytest.mark.parametrize("num_agents", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("num_agents", [2, 3])
 def test_selfish_agents_learn_the_markov_perfect_equilibrium(num_agents) -> None:
     equilibrium = (1 - SAVING) / (num_agents * (1 - SAVING) + SAVING)
     planner = (1 - SAVING) / num_agents

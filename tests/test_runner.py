@@ -199,6 +199,7 @@ def alive(group):
     return found
 
 
+@pytest.mark.slow
 def test_kill_and_start_again(tmp_path):
     process, command = begin(tmp_path / "mine.toml", tmp_path / "out", LONG)
     os.killpg(process.pid, signal.SIGKILL)
