@@ -36,8 +36,9 @@ FINER_ACTS = 4  # continuous acts of a deviation between two levels, and of each
 def spread(values: list[float]) -> float:
     """How far the limit of finer and finer grids may be from the finest, the last of the values.
 
-    As far as any of the others, or as what follows if changes go on shrinking as they did: a geometric series.
-    Where they hardly shrink or grow, sharp rules are blurred on every grid, and the ratio is taken as `SHRINKS`.
+    As far as any of the others, or as what follows if changes go on shrinking as they did: a geometric
+    series. Where they hardly shrink or grow, sharp rules are blurred on every grid, and the ratio is taken
+    as `SHRINKS`.
     """
     changes = np.abs(np.diff(values))
     ratio = 0.0
