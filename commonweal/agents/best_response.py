@@ -4,9 +4,9 @@ The tables are played by the society itself. Levels: the others' joint play is f
 policy, as a sum of levels where nothing else matters and else as a multiset. Continuous acts: the
 others' deterministic acts enter the tables directly and the reply is sought on a fine set of acts.
 
-Exact for the game on a grid of states, which is made finer until the gain no longer moves: sharp policies
-are blurred between grid points. For the default fishery's selfish rule 401 points find 0.10 and 801 to
-3,201 points 0.16, where the gap per agent is 21; smooth policies are settled at once.
+Exact for the game on a grid of states, which is made finer until the largest gains no longer move: sharp
+policies are blurred between grid points. For the default fishery's selfish rule 401 points find 0.10 and
+801 to 3,201 points 0.16, where the gap per agent is 21; smooth policies are settled at once.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ Array = NDArray[np.float64]
 POINTS = 401  # of the coarsest grid of states
 FEW_POINTS = 201  # where tables are large
 FINER = 3  # times that the grid may be halved
+LARGE = 0.8  # of the largest gain in a replicate: smaller ones need not be known any better
 SETTLED = 0.02  # of the gain: what the next finer grid may change
-NEGLIGIBLE = 1e-3  # of the agent's own payoff: so little need not be known any better
+NEGLIGIBLE = 1e-3  # of the agent's own payoff: so little need not be known any better either
 REPLIES = 401  # acts among which the reply to continuous acts is sought
 
 
@@ -64,7 +65,8 @@ class Frozen(Protocol):
 def best_response_gain(society: Society, policies: Frozen, replicates: int = 1) -> Array:
     """Gain of each agent's best reply for ever, from the initial state, `(R, N)`.
 
-    In units of the agent's discounted utility without end; never below zero.
+    In units of the agent's discounted utility without end; never below zero. What is well below the largest
+    gain of its replicate is that of the coarsest grid.
 
     Args:
         society: a dilemma in one state under institutions without memory; see `solvers`.
@@ -78,22 +80,26 @@ def best_response_gain(society: Society, policies: Frozen, replicates: int = 1) 
     replicates = whole("replicates", replicates, 1)
     _, space = only_column(society)
     solve = _levels if space.levels else _continuous
-    moving = np.ones(replicates, bool)
-    value, gains = solve(society, policies, moving, 1)
+    asked = np.ones((replicates, _agents(society)), bool)
+    value, gains = solve(society, policies, asked, 1)
     for halved in range(1, FINER + 1):
         if len(_grid(society, 2**halved)) == len(_grid(society, 2 ** (halved - 1))):
             break  # every state is on the grid
+        asked &= gains >= LARGE * gains.max(axis=1, keepdims=True)
         try:
-            value[moving], finer = solve(society, policies, moving, 2**halved)
+            value[asked], finer = (found[asked] for found in solve(society, policies, asked, 2**halved))
         except NotExact:  # too large a table: this is as near as can be had
             break
-        changed = np.abs(finer - gains[moving])
-        gains[moving] = finer
-        unsettled = changed > np.maximum(SETTLED * finer, NEGLIGIBLE * np.abs(value[moving]))
-        moving[moving] = unsettled.any(axis=1)
-        if not moving.any():
+        changed = np.abs(finer - gains[asked])
+        gains[asked] = finer
+        asked[asked] = changed > np.maximum(SETTLED * finer, NEGLIGIBLE * np.abs(value[asked]))
+        if not asked.any():
             break
     return gains
+
+
+def _agents(society: Society) -> int:
+    return one_state(society.dilemma).num_agents
 
 
 def _grid(society: Society, finer: int) -> Array:
@@ -103,17 +109,17 @@ def _grid(society: Society, finer: int) -> Array:
     return game.grid(finer * ((FEW_POINTS if few else POINTS) - 1) + 1)
 
 
-def _levels(society: Society, policies: Frozen, where: NDArray[np.bool_], finer: int) -> tuple[Array, Array]:
-    """Own values and gains of the replicates `where (R,)`, `(r, N)` each, by tables of levels."""
+def _levels(society: Society, policies: Frozen, asked: NDArray[np.bool_], finer: int) -> tuple[Array, Array]:
+    """Own values and gains of the agents `asked (R, N)`, by tables of levels; 0 for the others."""
     group, _ = only_column(society)
     game = _game(json.dumps({**society.to_dict(), "num_worlds": 1}, sort_keys=True), finer)
-    law = policies.probabilities(_seen(society, game.grid, len(where)))[group][0]
+    law = policies.probabilities(_seen(society, game.grid, len(asked)))[group][0]
     assert law is not None
     laws = np.asarray(law, np.float64)
     laws = laws / laws.sum(axis=-1, keepdims=True)  # float32 networks are off by rounding
-    problem, parts = problem_of(society), np.split(laws, len(where))
-    found = [_discrete(game, problem, part) for part, asked in zip(parts, where, strict=True) if asked]
-    return np.stack([value for value, _ in found]), np.stack([gain for _, gain in found])
+    problem, parts = problem_of(society), np.split(laws, len(asked))
+    found = np.stack([_discrete(game, problem, part, who) for part, who in zip(parts, asked, strict=True)])
+    return found[..., 0], found[..., 1]
 
 
 def _seen(society: Society, grid: Array, replicates: int) -> dict[str, NDArray[np.float32]]:
@@ -122,12 +128,12 @@ def _seen(society: Society, grid: Array, replicates: int) -> dict[str, NDArray[n
     return {name: np.tile(array, (replicates, 1, 1)) for name, array in seen.items()}
 
 
-def _discrete(game: Game, problem: Problem, laws: Array) -> tuple[Array, Array]:
-    """Own values and gains, `(N,)` each, against the laws `(G, N, L)`."""
+def _discrete(game: Game, problem: Problem, laws: Array, asked: NDArray[np.bool_]) -> Array:
+    """Own value and gain `(N, 2)` of the agents `asked (N,)` against the laws `(G, N, L)`."""
     agents = range(laws.shape[1])
     found = np.zeros((len(agents), 2))
     known: dict[bytes, tuple[float, float]] = {}
-    for i in agents:
+    for i in np.flatnonzero(asked):
         strategies = [laws[:, j] for j in agents if j != i]
         key = laws[:, i].tobytes() + b"".join(sorted(strategy.tobytes() for strategy in strategies))
         if key not in known:  # equal policies (shared parameters) are solved once
@@ -137,7 +143,7 @@ def _discrete(game: Game, problem: Problem, laws: Array) -> tuple[Array, Array]:
             value, gain = reply(game, others).gain(laws[:, i])
             known[key] = problem.at(game.grid, value), problem.at(game.grid, gain)
         found[i] = known[key]
-    return found[:, 0], found[:, 1]
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -165,25 +171,20 @@ def _game(key: str, finer: int) -> Game:
 
 
 def _continuous(
-    society: Society, policies: Frozen, where: NDArray[np.bool_], finer: int
+    society: Society, policies: Frozen, asked: NDArray[np.bool_], finer: int
 ) -> tuple[Array, Array]:
-    """Own values and gains of the replicates `where (R,)`, `(r, N)` each, against deterministic acts."""
+    """Own values and gains of the agents `asked (R, N)`, against deterministic acts; 0 for the others."""
     group, space = only_column(society)
-    grid, count = _grid(society, finer), len(where)
+    grid, count = _grid(society, finer), len(asked)
     observation = _seen(society, grid, count)
     acts, again = policies.act(observation)[group][..., 0], policies.act(observation)[group][..., 0]
     if not np.array_equal(acts, again):
         raise NotExact("the policies act at random in a continuous column; allowed: deterministic ones")
     problem = problem_of(society)
     parts = np.split(np.asarray(acts, np.float64), count)
-    agents = range(acts.shape[1])
-    found = np.array(
-        [
-            [_reply(society, problem, space, grid, part, i) for i in agents]
-            for part, asked in zip(parts, where, strict=True)
-            if asked
-        ]
-    )
+    found = np.zeros((*asked.shape, 2))
+    for r, i in np.argwhere(asked):
+        found[r, i] = _reply(society, problem, space, grid, parts[r], i)
     return found[..., 0], found[..., 1]
 
 
