@@ -148,8 +148,7 @@ class Ledger:
         """Whether each citizen can pay all of `amount (B, N)` now, `(B, N)`."""
         if self.funds is None:
             return np.ones(amount.shape, bool)
-        n = self.num_citizens
-        return np.asarray(amount <= np.maximum(self.funds[:, :n] + self.net[:, :n], 0.0))
+        return np.asarray(amount <= self._available(self.num_citizens))
 
     def imbalance(self) -> float:
         """Largest absolute sum over all accounts; zero up to rounding."""
@@ -167,11 +166,14 @@ class Ledger:
         return everybody
 
     def _capped(self, due: Array, n: int) -> Array:
-        assert self.funds is not None
-        available = np.maximum(self.funds[:, :n] + self.net[:, :n], 0.0)
-        paid = np.minimum(due, available[:, : due.shape[1]])
+        paid = np.minimum(due, self._available(n)[:, : due.shape[1]])
         self.shortfall[:, : due.shape[1]] += due - paid
         return paid
+
+    def _available(self, n: int) -> Array:
+        """What the first n agents can still pay, `(B, n)`, where funds are bounded."""
+        assert self.funds is not None
+        return np.maximum(self.funds[:, :n] + self.net[:, :n], 0.0)
 
     def _enter(self, purpose: str, payer: str, payee: str, amount: Array) -> None:
         require(not self.closed, "a payment after the hooks", purpose, "one in deliberate to settle")

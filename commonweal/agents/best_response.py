@@ -80,7 +80,7 @@ def best_response_gain(society: Society, policies: Frozen, replicates: int = 1) 
     replicates = whole("replicates", replicates, 1)
     _, space = only_column(society)
     solve = _levels if space.levels else _continuous
-    asked = np.ones((replicates, _agents(society)), bool)
+    asked = np.ones((replicates, one_state(society.dilemma).num_agents), bool)
     value, gains = solve(society, policies, asked, 1)
     for halved in range(1, FINER + 1):
         if len(_grid(society, 2**halved)) == len(_grid(society, 2 ** (halved - 1))):
@@ -96,10 +96,6 @@ def best_response_gain(society: Society, policies: Frozen, replicates: int = 1) 
         if not asked.any():
             break
     return gains
-
-
-def _agents(society: Society) -> int:
-    return one_state(society.dilemma).num_agents
 
 
 def _grid(society: Society, finer: int) -> Array:
